@@ -1,0 +1,63 @@
+//! Every limit by name. A limit that configuration may change stands here as its default.
+
+use std::time::Duration;
+
+pub const QUEUE_NAME_CHARS: usize = 80;
+pub const MESSAGE_BYTES_MIN: u32 = 1024;
+pub const MESSAGE_BYTES_MAX: u32 = 1_048_576;
+pub const VISIBILITY_TIMEOUT_MAX: Duration = Duration::from_secs(12 * 3600);
+pub const VISIBILITY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// Delay of a queue, and of a message in the AWS protocol.
+pub const DELAY_MAX: Duration = Duration::from_secs(900);
+/// Delay of a message in the native protocol.
+pub const LONG_DELAY_MAX: Duration = Duration::from_secs(365 * 86_400);
+pub const RETENTION_MIN: Duration = Duration::from_secs(60);
+pub const RETENTION_MAX: Duration = Duration::from_secs(14 * 86_400);
+pub const RETENTION_DEFAULT: Duration = Duration::from_secs(4 * 86_400);
+pub const RECEIVE_WAIT_MAX: Duration = Duration::from_secs(20);
+pub const MAX_RECEIVE_COUNT_MAX: u32 = 1000;
+pub const IN_FLIGHT_MAX: usize = 120_000;
+pub const DEDUPLICATION_WINDOW: Duration = Duration::from_secs(300);
+pub const RECEIVE_ATTEMPT_WINDOW: Duration = Duration::from_secs(300);
+/// A purge of the same queue is refused for this long after the last one.
+pub const PURGE_INTERVAL: Duration = Duration::from_secs(60);
+/// Letters of a group id, a deduplication id, a receive attempt id, a producer id.
+pub const SHORT_ID_CHARS: usize = 128;
+pub const ATTRIBUTES_MAX: usize = 10;
+pub const ATTRIBUTE_NAME_CHARS: usize = 256;
+pub const ATTRIBUTE_TYPE_CHARS: usize = 256;
+pub const TAGS_MAX: usize = 50;
+pub const TAG_KEY_CHARS: usize = 128;
+pub const TAG_VALUE_CHARS: usize = 256;
+pub const POLICY_BYTES: usize = 8192;
+pub const REDRIVE_SOURCE_QUEUES_MAX: usize = 10;
+pub const REDRIVE_VELOCITY_MAX: u32 = 500;
+pub const DEAD_LETTER_REASON_CHARS: usize = 256;
+/// Entries and bytes of one call of the native protocol.
+pub const BATCH_ENTRIES: usize = 1000;
+pub const BATCH_BYTES: usize = 8 << 20;
+pub const PAGE_SIZE_MAX: usize = 1000;
+pub const PAGE_SIZE_DEFAULT: usize = 100;
+/// Messages of one receive of the native protocol.
+pub const RECEIVE_MESSAGES_MAX: u32 = 1000;
+/// Bytes of one response frame: every gRPC client refuses more than 4 MiB by default.
+pub const RESPONSE_FRAME_BYTES: usize = 2 << 20;
+/// Bytes of one request the server decodes.
+pub const REQUEST_BYTES: usize = 16 << 20;
+pub const CONSUME_MESSAGES_DEFAULT: u32 = 32;
+pub const CONSUME_BYTES_DEFAULT: u64 = 4 << 20;
+pub const CONSUME_MESSAGES_MAX: u32 = 100_000;
+pub const MAX_LEASE_DEFAULT: Duration = Duration::from_secs(3600);
+pub const RELEASE_GRACE_MAX: Duration = Duration::from_secs(600);
+pub const BATCH_DELAY_MAX: Duration = Duration::from_secs(1);
+pub const PRODUCE_OUTSTANDING_BYTES: u64 = 16 << 20;
+/// What a partition's inbox holds before a call is told to come back.
+pub const INBOX_COMMANDS: usize = 65_536;
+pub const INBOX_BYTES: usize = 64 << 20;
+/// A partition closes its open frame past this size; one command may exceed it.
+pub const FRAME_SOFT_BYTES: usize = 4 << 20;
+pub const BLOCK_BODY_BYTES: usize = 16 << 20;
+/// How many messages expire in one step, so that expiry never holds a partition for long.
+pub const EXPIRE_STEP: usize = 1024;
+/// Messages of a group-less page of the index.
+pub const PAGE_MESSAGES: u64 = 256;

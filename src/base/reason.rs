@@ -1,0 +1,108 @@
+//! Every reason a call can fail for, with what the caller can do about it. Each protocol spells these in one exhaustive
+//! table of its own; `forebay errors` prints them.
+
+use std::time::Duration;
+
+/// What the caller can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Change the request.
+    FixRequest,
+    /// What the call needs is not there (any more).
+    Gone,
+    /// The state of the resource forbids it; change that first.
+    ChangeState,
+    /// The same call can succeed later.
+    RetryAfter(Duration),
+    /// The caller may not do this.
+    Denied,
+    /// The broker is at fault; its log says more.
+    Report,
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $remedy:expr;)+) => {
+        /// Why a call failed: a stable name that programs may compare.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Reason {
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The stable UPPER_SNAKE_CASE name.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            pub fn remedy(self) -> Remedy {
+                match self { $(Self::$name => $remedy,)+ }
+            }
+
+            /// One paragraph for people.
+            pub fn explanation(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc, "\n"),+),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// A field of the request has a value outside its rule. The error names the field, the value and the limit.
+    InvalidArgument = "INVALID_ARGUMENT", Remedy::FixRequest;
+    /// No queue has this name in this namespace.
+    QueueNotFound = "QUEUE_NOT_FOUND", Remedy::Gone;
+    /// A queue of this name exists with other settings.
+    QueueExistsDifferently = "QUEUE_EXISTS_DIFFERENTLY", Remedy::ChangeState;
+    /// A queue of this name was deleted less than `queues.recreate_wait` ago.
+    QueueDeletedRecently = "QUEUE_DELETED_RECENTLY", Remedy::RetryAfter(Duration::from_secs(60));
+    /// The server holds as many queues as `limits.queues` allows.
+    TooManyQueues = "TOO_MANY_QUEUES", Remedy::ChangeState;
+    /// The etag sent is not the queue's current one: somebody changed the queue in between.
+    EtagMismatch = "ETAG_MISMATCH", Remedy::ChangeState;
+    /// The message is larger than the queue's limit.
+    MessageTooLarge = "MESSAGE_TOO_LARGE", Remedy::FixRequest;
+    /// The receipt handle is not one this broker gave out for this queue.
+    ReceiptHandleInvalid = "RECEIPT_HANDLE_INVALID", Remedy::FixRequest;
+    /// The lease has ended: it timed out, or the message was received again.
+    LeaseExpired = "LEASE_EXPIRED", Remedy::Gone;
+    /// The total of the lease since its receive would pass 12 hours.
+    LeaseTooLong = "LEASE_TOO_LONG", Remedy::FixRequest;
+    /// The queue has as many messages in flight as it may.
+    InFlightLimit = "IN_FLIGHT_LIMIT", Remedy::ChangeState;
+    /// The queue has no dead-letter queue to move the message to, or that queue is gone.
+    NoDeadLetterQueue = "NO_DEAD_LETTER_QUEUE", Remedy::ChangeState;
+    /// The dead-letter queue does not allow this source queue.
+    DeadLetterNotAllowed = "DEAD_LETTER_NOT_ALLOWED", Remedy::ChangeState;
+    /// The queue is nobody's dead-letter queue, so there is nothing to redrive.
+    NotADeadLetterQueue = "NOT_A_DEAD_LETTER_QUEUE", Remedy::ChangeState;
+    /// A redrive of this queue is running already.
+    RedriveRunning = "REDRIVE_RUNNING", Remedy::ChangeState;
+    /// No redrive has this name.
+    RedriveNotFound = "REDRIVE_NOT_FOUND", Remedy::Gone;
+    /// The redrive has ended and cannot be cancelled.
+    RedriveEnded = "REDRIVE_ENDED", Remedy::ChangeState;
+    /// The queue was purged less than 60 seconds ago.
+    PurgeInProgress = "PURGE_IN_PROGRESS", Remedy::RetryAfter(Duration::from_secs(60));
+    /// A producer's sequence skips ahead of the last one stored.
+    SequenceGap = "SEQUENCE_GAP", Remedy::FixRequest;
+    /// A frame arrived that the call does not expect here.
+    UnexpectedFrame = "UNEXPECTED_FRAME", Remedy::FixRequest;
+    /// More work waits than the partition's inbox holds.
+    ThroughputExceeded = "THROUGHPUT_EXCEEDED", Remedy::RetryAfter(Duration::from_millis(100));
+    /// The server has as many connections or calls open as it may.
+    TooManyConnections = "TOO_MANY_CONNECTIONS", Remedy::RetryAfter(Duration::from_secs(1));
+    /// The disk is nearly full: nothing that grows is accepted, everything else goes on.
+    StorageFull = "STORAGE_FULL", Remedy::RetryAfter(Duration::from_secs(10));
+    /// A stored entry fails its checksum; the broker's log and `forebay storage verify` name it.
+    StorageCorrupt = "STORAGE_CORRUPT", Remedy::Report;
+    /// The server is shutting down.
+    Draining = "DRAINING", Remedy::RetryAfter(Duration::from_secs(1));
+    /// The caller is not who it says, or did not say.
+    Unauthenticated = "UNAUTHENTICATED", Remedy::Denied;
+    /// The caller may not do this.
+    AccessDenied = "ACCESS_DENIED", Remedy::Denied;
+    /// This server does not offer that.
+    Unimplemented = "UNIMPLEMENTED", Remedy::FixRequest;
+    /// A bug or a failure inside the broker.
+    Internal = "INTERNAL", Remedy::Report;
+}

@@ -1,0 +1,4 @@
+//! A queue as a pure state machine.
+
+pub mod event;
+pub mod settings;

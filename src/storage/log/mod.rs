@@ -1,0 +1,68 @@
+//! The log as the engine sees it: one dense sequence of frames a partition, durable once acknowledged.
+//!
+//! Only these traits touch log files, so that a replicated log can take their place: positions are LSNs, one append
+//! is in flight a partition, and an owner is known by the fence it wrote.
+
+pub mod entry;
+pub mod frame;
+
+pub use frame::{FrameBuilder, StoredEntry};
+
+use crate::base::id::{Epoch, Location, Lsn, PartitionId};
+use std::sync::Arc;
+
+/// Called once, on a thread of the log, when the append is durable or can never be.
+pub type AppendDone = Box<dyn FnOnce(Result<Lsn, AppendError>) + Send>;
+
+/// Opens partitions for writing and reading.
+pub trait LogStore: Send + Sync + 'static {
+    /// Appends a fence, durably, and becomes the only writer whose frames are live.
+    fn acquire(&self, partition: PartitionId) -> Result<Box<dyn LogWriter>, AppendError>;
+
+    fn reader(&self) -> Arc<dyn LogReader>;
+}
+
+/// The one writer of a partition.
+pub trait LogWriter: Send {
+    fn partition(&self) -> PartitionId;
+
+    fn epoch(&self) -> Epoch;
+
+    /// The LSN the next frame gets.
+    fn next_lsn(&self) -> Lsn;
+
+    /// Hands a frame over; `done` hears of it. At most one append is in flight: calling again before `done` ran is a bug.
+    fn append(&mut self, frame: FrameBuilder, done: AppendDone);
+
+    /// Allows the log to forget every frame below `below`. The caller's checkpoint that no longer needs them is durable.
+    fn trim(&mut self, below: Lsn);
+}
+
+/// Reads entries back.
+pub trait LogReader: Send + Sync + 'static {
+    /// The entry if it is in memory. Never blocks, never touches a page of a file.
+    fn read_hot(&self, partition: PartitionId, at: Location) -> Option<StoredEntry>;
+
+    /// The entry, its CRC verified. May wait for the disk: not for async workers.
+    fn read(&self, partition: PartitionId, at: Location) -> Result<StoredEntry, ReadError>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The write or its sync failed. Nothing will ever be acknowledged again; the process is about to end.
+    #[error("the log could not be written: {0}")]
+    Failed(String),
+    /// The log is being closed.
+    #[error("the log is closed")]
+    Closed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    #[error("frame {lsn} of partition {partition} is not in the log any more")]
+    Trimmed { partition: PartitionId, lsn: Lsn },
+    #[error("the entry at frame {lsn} offset {offset} of partition {partition} is damaged: {what}")]
+    Corrupt { partition: PartitionId, lsn: Lsn, offset: u32, what: String },
+    #[error("reading the log failed: {0}")]
+    Io(String),
+}
