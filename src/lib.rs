@@ -5,7 +5,9 @@
 //! | [`base`] | ids, names, time, limits |
 //! | [`domain`] | pure state machines: command in, events out |
 //! | [`storage`] | the durable log and what is derived from it |
+//! | [`proto`] | what is generated from the protos |
 
 pub mod base;
 pub mod domain;
+pub mod proto;
 pub mod storage;
