@@ -2,5 +2,6 @@
 //!
 //! `unsafe` stands only in the memory-map file, `std::fs` only in the IO adapter.
 
+mod fixed;
 pub mod index;
 pub mod log;
