@@ -4,4 +4,5 @@
 
 mod fixed;
 pub mod index;
+pub mod io;
 pub mod log;
