@@ -5,9 +5,11 @@
 //! | [`base`] | ids, names, time, limits |
 //! | [`domain`] | pure state machines: command in, events out |
 //! | [`storage`] | the durable log and what is derived from it |
-//! | [`proto`] | what is generated from the protos |
+//! | [`engine`] | one thread a partition between state machines and log |
+//! | [`proto`] | the compiled protos |
 
 pub mod base;
 pub mod domain;
+pub mod engine;
 pub mod proto;
 pub mod storage;

@@ -106,3 +106,56 @@ reasons! {
     /// A bug or a failure inside the broker.
     Internal = "INTERNAL", Remedy::Report;
 }
+
+/// A call, or one entry of a batch, that was not done: why, in words that name the object, what was found and the limit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    pub reason: Reason,
+    /// For a developer; programs compare `reason`.
+    pub message: String,
+    /// The field of the request that is wrong, as the native protocol spells it.
+    pub field: Option<String>,
+    /// The dynamic parts of `message`.
+    pub metadata: Vec<(&'static str, String)>,
+    /// When the same call can succeed, if that is known better than the reason's own rule.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), field: None, metadata: Vec::new(), retry_after: None }
+    }
+
+    /// A field with a value outside its rule.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..Self::new(Reason::InvalidArgument, message) }
+    }
+
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl std::fmt::Display) -> Self {
+        self.metadata.push((key, value.to_string()));
+        self
+    }
+
+    #[must_use]
+    pub fn at(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// How long to wait before a retry can help; `None` when it cannot.
+    pub fn retry_delay(&self) -> Option<Duration> {
+        match (self.retry_after, self.reason.remedy()) {
+            (Some(wait), _) => Some(wait),
+            (None, Remedy::RetryAfter(wait)) => Some(wait),
+            (None, Remedy::FixRequest | Remedy::Gone | Remedy::ChangeState | Remedy::Denied | Remedy::Report) => None,
+        }
+    }
+}
