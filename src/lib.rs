@@ -7,9 +7,13 @@
 //! | [`storage`] | the durable log and what is derived from it |
 //! | [`engine`] | one thread a partition between state machines and log |
 //! | [`proto`] | the compiled protos |
+//! | [`config`] | what the broker is told, and where each value came from |
+//! | [`telemetry`] | what it says about itself |
 
 pub mod base;
+pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod proto;
 pub mod storage;
+pub mod telemetry;
