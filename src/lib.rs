@@ -9,8 +9,10 @@
 //! | [`proto`] | the compiled protos |
 //! | [`config`] | what the broker is told, and where each value came from |
 //! | [`telemetry`] | what it says about itself |
+//! | [`cli`] | the command line |
 
 pub mod base;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;

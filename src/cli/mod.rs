@@ -1,0 +1,23 @@
+//! The command line. `serve` and `config` work on this machine, `storage` on a stopped data directory; everything else is a client of the
+//! gRPC API.
+//!
+//! One file a command. A command returns an exit code's worth of truth: see [`Failure`]. Results go to standard output, notes and
+//! progress to standard error.
+//!
+//! Absent on purpose: anything a client in another language could not do.
+
+mod args;
+mod config;
+mod errors;
+mod exit;
+mod generate;
+mod output;
+mod run;
+mod version;
+
+pub(crate) use args::{Cli, Command};
+pub(crate) use exit::{Exit, Failure};
+pub use run::main;
+
+#[cfg(test)]
+mod tests;

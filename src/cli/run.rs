@@ -1,0 +1,35 @@
+//! From arguments to an exit code.
+
+use super::{Cli, Command, Exit, Failure, config, errors, generate, output, version};
+use clap::Parser as _;
+use std::{ffi::OsString, process::ExitCode};
+
+/// Runs one command line.
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version arrive here as errors too; clap knows their stream and their code.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
+        }
+    };
+    match run(cli.command) {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            if failure.exit != Exit::Done {
+                output::note(&failure.to_string());
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Config(command) => config::run(command),
+        Command::Errors(command) => errors::run(command),
+        Command::Generate(command) => generate::run(command),
+        Command::Version(args) => version::run(&args),
+    }
+}
