@@ -59,5 +59,18 @@ pub const FRAME_SOFT_BYTES: usize = 4 << 20;
 pub const BLOCK_BODY_BYTES: usize = 16 << 20;
 /// How many messages expire in one step, so that expiry never holds a partition for long.
 pub const EXPIRE_STEP: usize = 1024;
+/// How many messages one receive sends to the dead-letter queue at most.
+pub const RECEIVE_MOVES_MAX: usize = 1000;
+/// How many messages one browse looks at.
+pub const BROWSE_SCAN: usize = 65_536;
+/// Producers whose last sequence a queue remembers; the ones heard of last stay.
+pub const PRODUCERS_MAX: usize = 10_000;
+/// Redrives a queue remembers, the running one included.
+pub const REDRIVES_KEPT: usize = 10;
+/// Fair queues: a tenant is noisy with this many messages in flight, and more than one in `NOISY_SHARE` of all.
+pub const NOISY_IN_FLIGHT_MIN: usize = 30;
+pub const NOISY_SHARE: usize = 10;
+/// How late a memory that no one may use any more is dropped, so that an idle queue wakes seldom for it.
+pub const CLEANUP_SLACK: Duration = Duration::from_secs(10);
 /// Messages of a group-less page of the index.
 pub const PAGE_MESSAGES: u64 = 256;

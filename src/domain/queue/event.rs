@@ -117,6 +117,8 @@ pub struct RedriveStarted {
     /// 0: as fast as it goes.
     pub max_messages_per_second: u32,
     pub messages_to_move: u64,
+    /// Only messages below this move: what arrives later stays.
+    pub below: MessageSeq,
     pub at: Timestamp,
 }
 

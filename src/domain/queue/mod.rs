@@ -1,4 +1,39 @@
-//! A queue as a pure state machine.
+//! A queue as a pure state machine: `machine` holds it, one file a command decides, `apply` changes.
 
+mod apply;
+mod attempts;
+pub mod browse;
+pub mod checkpoint;
+mod dedup;
 pub mod event;
+mod expire;
+mod groups;
+mod machine;
+mod message;
+mod order;
+mod pages;
+mod producers;
+pub mod purge;
+pub mod receive;
+pub mod redrive;
+pub mod send;
 pub mod settings;
+pub mod settle;
+
+pub use self::{
+    attempts::Attempt,
+    browse::{Browse, Browsed, MessageView, Stats},
+    checkpoint::{Head, Page, StoredMessage},
+    dedup::Remembered,
+    machine::{Delivery, Queue},
+    message::State,
+    producers::Producer,
+    purge::PurgeError,
+    receive::{Receive, ReceiveError},
+    redrive::{RedriveError, RedriveView},
+    send::{Accept, AcceptDecision, Send, SendDecision, SendError},
+    settle::SettleError,
+};
+
+#[cfg(test)]
+mod tests;

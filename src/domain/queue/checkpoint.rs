@@ -1,0 +1,184 @@
+//! A queue taken apart for a checkpoint, and put together again.
+//!
+//! The head is everything but messages; pages are the messages, 256 numbers each. A page may be newer than the head it
+//! is restored with, and the log may be replayed from before either: the end is the same, because events are absolute.
+//! Absent on purpose: bytes.
+
+use super::{
+    attempts::Attempt,
+    dedup::{Dedup, Remembered},
+    machine::Queue,
+    message::{Message, Rare, State},
+    producers::Producer,
+    redrive::RedriveView,
+    settings::{Scope, Settings},
+};
+use crate::base::{
+    id::{LeaseId, Location, MessageSeq, PartitionId, QueueId},
+    time::Timestamp,
+};
+use std::sync::Arc;
+
+/// Everything of a queue but its messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub settings: Settings,
+    /// Fixed when the queue was created, whatever the settings say later.
+    pub deduplication_scope: Scope,
+    /// The latest moment the queue heard of.
+    pub now: Timestamp,
+    pub next_seq: MessageSeq,
+    /// Everything below was purged.
+    pub purged_below: MessageSeq,
+    pub purged_at: Option<Timestamp>,
+    /// Oldest first.
+    pub deduplication: Vec<Remembered>,
+    pub attempts: Vec<Attempt>,
+    pub producers: Vec<Producer>,
+    /// The highest transfer number accepted from each partition.
+    pub transfers: Vec<(PartitionId, u64)>,
+    /// Newest first.
+    pub redrives: Vec<RedriveView>,
+}
+
+/// The messages of one page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    pub messages: Vec<StoredMessage>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMessage {
+    pub seq: MessageSeq,
+    pub location: Location,
+    pub send_time: Timestamp,
+    /// Set when the retention's clock starts elsewhere than at the send time.
+    pub retention_from: Option<Timestamp>,
+    pub visible_at: Timestamp,
+    /// Hidden by the queue's delay only.
+    pub follows_queue_delay: bool,
+    pub size: u32,
+    pub group: Option<Arc<str>>,
+    pub receive_count: u32,
+    pub first_receive: Option<Timestamp>,
+    /// The last lease, also when it has ended; zero: none.
+    pub lease: LeaseId,
+    /// Whether that lease was neither given back nor voided.
+    pub leased: bool,
+    pub leased_at: Timestamp,
+    pub dead_letter_source: Option<QueueId>,
+}
+
+impl Queue {
+    pub fn head(&self) -> Head {
+        Head {
+            settings: self.settings.clone(),
+            deduplication_scope: self.dedup.scope(),
+            now: self.now,
+            next_seq: self.next_seq,
+            purged_below: self.purged_below,
+            purged_at: self.purged_at,
+            deduplication: self.dedup.entries(),
+            attempts: self.attempts.entries(),
+            producers: self.producers.entries(),
+            transfers: self.transfers.iter().map(|(&source, &number)| (source, number)).collect(),
+            redrives: self.redrives.entries(),
+        }
+    }
+
+    pub fn from_head(id: QueueId, head: Head) -> Self {
+        let mut queue = Self::new(id, head.settings);
+        queue.dedup = Dedup::new(head.deduplication_scope);
+        queue.now = head.now;
+        queue.next_seq = head.next_seq;
+        queue.purged_below = head.purged_below;
+        queue.purged_at = head.purged_at;
+        head.deduplication.into_iter().for_each(|send| queue.dedup.remember(send));
+        head.attempts.into_iter().for_each(|attempt| queue.attempts.restore(attempt));
+        head.producers.into_iter().for_each(|producer| queue.producers.note(producer));
+        queue.transfers = head.transfers.into_iter().collect();
+        head.redrives.into_iter().rev().for_each(|redrive| queue.redrives.restore(redrive));
+        queue
+    }
+
+    /// The pages that changed since `mark_clean`, those that are gone included.
+    pub fn dirty_pages(&self) -> Vec<u64> {
+        self.pages.dirty()
+    }
+
+    pub fn mark_clean(&mut self) {
+        self.pages.mark_clean();
+    }
+
+    /// Every page that holds messages.
+    pub fn page_numbers(&self) -> Vec<u64> {
+        self.pages.numbers()
+    }
+
+    /// None: the page holds no message.
+    pub fn page(&self, number: u64) -> Option<Page> {
+        let messages: Vec<_> = self.pages.page(number).map(|(seq, message)| self.stored(seq, message)).collect();
+        (!messages.is_empty()).then_some(Page { messages })
+    }
+
+    /// Puts the messages of a page back. They count as changed only by what is applied later.
+    pub fn restore_page(&mut self, number: u64, page: Page) {
+        for stored in page.messages {
+            if stored.seq < self.purged_below {
+                continue;
+            }
+            let group = self.hold_group(stored.group.as_ref());
+            self.insert_message(stored.seq, Message::restored(&stored, group));
+        }
+        self.pages.mark_page_clean(number);
+    }
+
+    /// Where the first message stands: the log must keep everything from there.
+    pub fn oldest_location(&self) -> Option<Location> {
+        self.pages.first().map(|(_, message)| message.location)
+    }
+
+    fn stored(&self, seq: MessageSeq, message: &Message) -> StoredMessage {
+        let rare = message.rare();
+        StoredMessage {
+            seq,
+            location: message.location,
+            send_time: message.send_time,
+            retention_from: rare.retention_from,
+            visible_at: message.visible_at,
+            follows_queue_delay: message.follows_queue_delay,
+            size: message.size,
+            group: message.group.and_then(|no| self.groups.name(no)).filter(|name| !name.is_empty()).cloned(),
+            receive_count: message.receive_count,
+            first_receive: rare.first_receive,
+            lease: rare.lease,
+            leased: rare.leased,
+            leased_at: rare.leased_at,
+            dead_letter_source: rare.dead_letter_source,
+        }
+    }
+}
+
+impl Message {
+    fn restored(stored: &StoredMessage, group: Option<super::message::GroupNo>) -> Self {
+        Self {
+            location: stored.location,
+            send_time: stored.send_time,
+            visible_at: stored.visible_at,
+            rare: None,
+            size: stored.size,
+            receive_count: stored.receive_count,
+            group,
+            state: State::Visible,
+            follows_queue_delay: stored.follows_queue_delay,
+        }
+        .with_rare(Rare {
+            lease: stored.lease,
+            leased: stored.leased,
+            leased_at: stored.leased_at,
+            first_receive: stored.first_receive,
+            dead_letter_source: stored.dead_letter_source,
+            retention_from: stored.retention_from,
+        })
+    }
+}
