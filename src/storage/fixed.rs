@@ -79,6 +79,10 @@ impl Record {
         self
     }
 
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     /// Writes the CRC of everything but its own field into the four bytes at `at`.
     pub(crate) fn sealed(mut self, at: usize) -> Vec<u8> {
         let crc = crc_without(&self.0, at).unwrap_or_default();

@@ -2,7 +2,12 @@
 //!
 //! `unsafe` stands only in the memory-map file, `std::fs` only in the IO adapter.
 
+pub mod checkpoint;
+pub mod file_error;
 mod fixed;
+pub mod identity;
 pub mod index;
 pub mod io;
 pub mod log;
+pub mod snapshot;
+pub mod store;

@@ -88,6 +88,13 @@ mod tests {
     const QUEUE: QueueId = QueueId(7);
 
     #[test]
+    fn the_format_of_version_1_is_what_it_was() {
+        let golden = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/meta-v1/page"));
+        assert_eq!(encode(QUEUE, 3, b"page of a queue"), Ok(golden.to_vec()));
+        assert_eq!(decode(QUEUE, 3, golden).map(|page| page.payload), Ok(&b"page of a queue"[..]));
+    }
+
+    #[test]
     fn keys_sort_by_queue_and_then_by_page() {
         let keys = [key(QUEUE, 1), key(QUEUE, 256), key(QUEUE, u64::MAX), key(QueueId(8), 0), key(QueueId(256), 0)];
         assert!(keys.is_sorted());
