@@ -2,5 +2,9 @@
 
 mod script;
 
+mod dead_letters;
+mod deduplication;
+mod fair;
 mod fifo;
+mod lifecycle;
 mod standard;
