@@ -1,6 +1,9 @@
 //! The tree of commands.
 
-use super::{config::ConfigCommand, errors::ErrorsCommand, generate::GenerateCommand, version::VersionArgs};
+use super::{
+    check::CheckCommand, config::ConfigCommand, errors::ErrorsCommand, generate::GenerateCommand, queue::QueueArgs,
+    server::ServerArgs, version::VersionArgs,
+};
 use clap::{Parser, Subcommand};
 
 /// A message broker that keeps what it acknowledged
@@ -20,6 +23,13 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Work with queues and their messages
+    Queue(Box<QueueArgs>),
+    /// Look at a server and run it from afar
+    Server(ServerArgs),
+    /// Answer a health check
+    #[command(subcommand)]
+    Check(CheckCommand),
     /// Check, show and write configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -7,12 +7,18 @@
 //! Absent on purpose: anything a client in another language could not do.
 
 mod args;
+mod check;
+mod client;
 mod config;
 mod errors;
 mod exit;
 mod generate;
+mod interrupt;
 mod output;
+mod queue;
 mod run;
+mod server;
+mod value;
 mod version;
 
 pub(crate) use args::{Cli, Command};

@@ -122,10 +122,6 @@ impl Output {
             note(text);
         }
     }
-
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.quiet
-    }
 }
 
 /// A line on standard error. Nobody can be told when that fails.

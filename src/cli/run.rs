@@ -1,6 +1,6 @@
 //! From arguments to an exit code.
 
-use super::{Cli, Command, Exit, Failure, config, errors, generate, output, version};
+use super::{Cli, Command, Exit, Failure, check, config, errors, generate, output, queue, server, version};
 use clap::Parser as _;
 use std::{ffi::OsString, process::ExitCode};
 
@@ -27,6 +27,9 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Queue(args) => queue::run(*args),
+        Command::Server(args) => server::run(args),
+        Command::Check(command) => check::run(command),
         Command::Config(command) => config::run(command),
         Command::Errors(command) => errors::run(command),
         Command::Generate(command) => generate::run(command),

@@ -1,3 +1,5 @@
+//! The loader under tables of files, variables and flags.
+
 use super::*;
 use crate::base::limits;
 use std::{fs, path::PathBuf};
@@ -174,8 +176,8 @@ fn values_that_are_impossible_together_are_refused() {
 
 #[test]
 fn a_wrong_variable_or_flag_is_named() {
-    let mut sources = Sources::default();
-    sources.environment = vec![("FOREBAY__SERVER__DATADIR".into(), "x".into())];
+    let environment = vec![("FOREBAY__SERVER__DATADIR".into(), "x".into())];
+    let mut sources = Sources { environment, ..Sources::default() };
     sources.set("server.drain_timeout=1x").expect("an assignment");
     let error = sources.load().expect_err("both are wrong").to_string();
     assert_eq!(
