@@ -27,6 +27,15 @@ fn the_format_of_version_1_is_what_it_was() {
 }
 
 #[test]
+fn the_example_in_the_format_document_is_this_file() {
+    let document = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/storage-format.md"));
+    let (_, example) = document.split_once("```hex STORE\n").expect("the example is there");
+    let (example, _) = example.split_once("```").expect("it ends");
+    let bytes: Vec<u8> = example.split_whitespace().map(|hex| u8::from_str_radix(hex, 16).expect("hex")).collect();
+    assert_eq!(bytes, GOLDEN);
+}
+
+#[test]
 fn a_newer_format_is_refused_with_both_versions() {
     let newer = Record::default().bytes(&MAGIC).u16(9).zeroes_to(BYTES).sealed(CRC_AT);
     assert_eq!(says(&newer), "the data directory has format version 9, this program knows versions up to 1");
