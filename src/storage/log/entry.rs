@@ -3,56 +3,65 @@
 //! `len u32 | kind u8 | flags u8 | reserved u16 | entry_crc u32 | header_len u32 | target u64 | seq u64`, then the variable
 //! header and the body. The CRC covers everything but itself, so one message is verified without its block.
 
-use super::frame::{ENTRY_HEADER_BYTES, StoredEntry};
+use super::{
+    frame::{ENTRY_HEADER_BYTES, StoredEntry},
+    layout::{crc_around, put, u32_at, u64_at},
+};
 use bytes::Bytes;
 
-/// Fills the fixed header of the entry that `bytes` is.
-pub(super) fn seal(bytes: &mut [u8], kind: u8, target: u64, seq: u64, header_len: usize) {
+const CRC_AT: usize = 8;
+
+/// Fills the fixed header of the entry that `bytes` is; returns its CRC.
+pub(super) fn seal(bytes: &mut [u8], kind: u8, target: u64, seq: u64, header_len: usize) -> u32 {
     let len = bytes.len() as u32;
-    bytes[0..4].copy_from_slice(&len.to_le_bytes());
-    bytes[4] = kind;
-    bytes[12..16].copy_from_slice(&(header_len as u32).to_le_bytes());
-    bytes[16..24].copy_from_slice(&target.to_le_bytes());
-    bytes[24..32].copy_from_slice(&seq.to_le_bytes());
-    let crc = crc_of(bytes);
-    bytes[8..12].copy_from_slice(&crc.to_le_bytes());
+    put(bytes, 0, &len.to_le_bytes());
+    put(bytes, 4, &[kind, 0, 0, 0]);
+    put(bytes, 12, &(header_len as u32).to_le_bytes());
+    put(bytes, 16, &target.to_le_bytes());
+    put(bytes, 24, &seq.to_le_bytes());
+    let crc = crc_around(bytes, CRC_AT);
+    put(bytes, CRC_AT, &crc.to_le_bytes());
+    crc
 }
 
-fn crc_of(bytes: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&bytes[..8]);
-    hasher.update(&bytes[12..]);
-    hasher.finalize()
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
-}
-
-/// Reads the entry at the start of `bytes`; says what is wrong with it otherwise.
-pub fn open(bytes: &Bytes) -> Result<StoredEntry, &'static str> {
+/// Length and stored CRC of the entry at the start of `bytes`, its lengths checked and its CRC not.
+pub(super) fn outline(bytes: &[u8]) -> Result<(usize, u32), &'static str> {
     let len = u32_at(bytes, 0).ok_or("shorter than an entry header")? as usize;
+    let crc = u32_at(bytes, CRC_AT).ok_or("shorter than an entry header")?;
+    let header_len = u32_at(bytes, 12).ok_or("shorter than an entry header")? as usize;
     if len < ENTRY_HEADER_BYTES || len > bytes.len() {
         return Err("its length does not fit");
     }
-    let whole = bytes.slice(..len);
-    let header_len = u32_at(&whole, 12).ok_or("shorter than an entry header")? as usize;
     if header_len > len - ENTRY_HEADER_BYTES {
         return Err("its header's length does not fit");
     }
-    if u32_at(&whole, 8) != Some(crc_of(&whole)) {
-        return Err("its CRC does not match");
-    }
-    let body = ENTRY_HEADER_BYTES + header_len;
+    Ok((len, crc))
+}
+
+/// Compares the CRC of the entry at the start of `bytes`.
+pub(super) fn verify(bytes: &[u8]) -> Result<(), &'static str> {
+    let (len, crc) = outline(bytes)?;
+    let whole = bytes.get(..len).ok_or("its length does not fit")?;
+    if crc_around(whole, CRC_AT) == crc { Ok(()) } else { Err("its CRC does not match") }
+}
+
+/// Reads the entry at the start of `bytes` without a look at its CRC: for bytes that were just verified as part of a
+/// block, or never left memory.
+pub(super) fn parse(bytes: &Bytes) -> Result<StoredEntry, &'static str> {
+    let (len, _) = outline(bytes)?;
+    let short = "shorter than an entry header";
+    let body = ENTRY_HEADER_BYTES + u32_at(bytes, 12).ok_or(short)? as usize;
     Ok(StoredEntry {
-        kind: whole[4],
-        target: u64_at(&whole, 16).ok_or("shorter than an entry header")?,
-        seq: u64_at(&whole, 24).ok_or("shorter than an entry header")?,
-        header: whole.slice(ENTRY_HEADER_BYTES..body),
-        body: whole.slice(body..),
+        kind: *bytes.get(4).ok_or(short)?,
+        target: u64_at(bytes, 16).ok_or(short)?,
+        seq: u64_at(bytes, 24).ok_or(short)?,
+        header: bytes.slice(ENTRY_HEADER_BYTES..body),
+        body: bytes.slice(body..len),
     })
+}
+
+/// Reads and verifies the entry at the start of `bytes`; says what is wrong with it otherwise.
+pub fn open(bytes: &Bytes) -> Result<StoredEntry, &'static str> {
+    verify(bytes)?;
+    parse(bytes)
 }

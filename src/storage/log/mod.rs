@@ -1,15 +1,41 @@
 //! The log as the engine sees it: one dense sequence of frames a partition, durable once acknowledged.
 //!
 //! Only these traits touch log files, so that a replicated log can take their place: positions are LSNs, one append
-//! is in flight a partition, and an owner is known by the fence it wrote.
+//! is in flight a partition, and an owner is known by the fence it wrote. [`LocalLog`] is the log on this machine's disk.
 
+mod appender;
+pub mod block;
+mod commit;
 pub mod entry;
 pub mod frame;
+pub mod heads;
+mod hot;
+mod layout;
+mod local;
+mod options;
+mod pool;
+mod recovery;
+mod report;
+mod scan;
+mod sealed;
+pub mod segment;
+mod segments;
+mod survey;
+pub mod table;
+#[cfg(test)]
+mod tests;
 
 pub use frame::{FrameBuilder, StoredEntry};
+pub use heads::{Head, Heads};
+pub use local::LocalLog;
+pub use options::{CorruptionPolicy, Drive, Fatal, LogHost, LogOptions, LogPosition, ReplayFrom};
+pub use report::{LostFrames, LostRange, OpenError, RecoveryReport, ReplayedFrame};
 
-use crate::base::id::{Epoch, Location, Lsn, PartitionId};
-use std::sync::Arc;
+use crate::{
+    base::id::{Epoch, Location, Lsn, PartitionId},
+    storage::io::Space,
+};
+use std::{io, sync::Arc};
 
 /// Called once, on a thread of the log, when the append is durable or can never be.
 pub type AppendDone = Box<dyn FnOnce(Result<Lsn, AppendError>) + Send>;
@@ -20,6 +46,16 @@ pub trait LogStore: Send + Sync + 'static {
     fn acquire(&self, partition: PartitionId) -> Result<Box<dyn LogWriter>, AppendError>;
 
     fn reader(&self) -> Arc<dyn LogReader>;
+
+    /// Where the log stands. Every frame made durable after this call is in this segment or a later one, so a
+    /// checkpoint takes it before it looks at the partitions' states.
+    fn position(&self) -> LogPosition;
+
+    fn space(&self) -> io::Result<Space>;
+
+    /// True when little space is left: growth is to be refused, deletes go on. Asks the file system; once a second
+    /// is often enough.
+    fn must_refuse_growth(&self) -> bool;
 }
 
 /// The one writer of a partition.
@@ -55,6 +91,12 @@ pub enum AppendError {
     /// The log is being closed.
     #[error("the log is closed")]
     Closed,
+    /// Another owner acquired the partition.
+    #[error("the writer of epoch {found} was replaced by the one of epoch {newer}")]
+    Fenced { found: Lsn, newer: Lsn },
+    /// No block can hold the frame. Whoever builds frames keeps them below `base::limits::BLOCK_BODY_BYTES`.
+    #[error("the frame has {found} bytes; a block of this log takes {limit}")]
+    TooLarge { found: usize, limit: usize },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,51 @@
+//! The newest frames in memory: what was just sent is read without a system call.
+
+use crate::base::id::{Lsn, PartitionId};
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Frames in the order of their commits, up to a number of bytes.
+#[derive(Debug)]
+pub(super) struct HotTail {
+    bytes_max: usize,
+    bytes: usize,
+    order: VecDeque<PartitionId>,
+    frames: BTreeMap<PartitionId, Window>,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    first: Lsn,
+    frames: VecDeque<Bytes>,
+}
+
+impl HotTail {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, bytes: 0, order: VecDeque::new(), frames: BTreeMap::new() }
+    }
+
+    pub(super) fn push(&mut self, partition: PartitionId, lsn: Lsn, frame: Bytes) {
+        let window = self.frames.entry(partition).or_default();
+        if window.frames.is_empty() {
+            window.first = lsn;
+        }
+        debug_assert_eq!(window.first.0 + window.frames.len() as u64, lsn.0, "frames of a partition are dense");
+        self.bytes += frame.len();
+        window.frames.push_back(frame);
+        self.order.push_back(partition);
+        while self.bytes > self.bytes_max {
+            let Some(oldest) = self.order.pop_front() else { break };
+            if let Some(window) = self.frames.get_mut(&oldest)
+                && let Some(frame) = window.frames.pop_front()
+            {
+                window.first = window.first.next();
+                self.bytes -= frame.len();
+            }
+        }
+    }
+
+    pub(super) fn frame(&self, partition: PartitionId, lsn: Lsn) -> Option<Bytes> {
+        let window = self.frames.get(&partition)?;
+        window.frames.get(lsn.0.checked_sub(window.first.0)? as usize).cloned()
+    }
+}

@@ -1,0 +1,260 @@
+//! The log on this machine's disk: group commit of every partition into one file at a time.
+//!
+//! Partitions hand over frames; one thread makes blocks of whatever is ready; a second one prepares the next segment and
+//! recycles old ones. After a failed write or sync nothing is acknowledged any more.
+
+use super::{
+    AppendDone, AppendError, LogReader, LogStore, LogWriter,
+    appender::Appender,
+    commit::{Commit, Request, Step},
+    frame::FrameBuilder,
+    heads::Heads,
+    options::{Drive, LogHost, LogOptions, LogPosition, ReplayFrom},
+    pool::Pool,
+    recovery::{Recovered, recover},
+    report::{OpenError, RecoveryReport, ReplayedFrame},
+    segment::{free_dir, segment_path, table_path},
+    segments::Segments,
+    table::Table,
+};
+use crate::{
+    base::id::{Epoch, Lsn, PartitionId},
+    storage::io::{Io, Space},
+};
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::{self, JoinHandle},
+};
+
+/// The smallest segment that still takes a useful frame.
+const SEGMENT_BYTES_MIN: u64 = 64 << 10;
+
+pub struct LocalLog {
+    inner: Arc<Commit>,
+    commit_thread: Mutex<Option<JoinHandle<()>>>,
+    upkeep_thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl LocalLog {
+    /// Replays what is on disk, then starts a new segment. On return the end of the old log is decided and durable.
+    ///
+    /// # Errors
+    ///
+    /// IO, a newer format, an option out of range, and with the policy `Strict` any damage.
+    pub fn open(
+        host: LogHost,
+        dir: &Path,
+        store_uuid: [u8; 16],
+        options: &LogOptions,
+        from: &ReplayFrom,
+        visit: &mut dyn FnMut(ReplayedFrame),
+    ) -> Result<(Self, RecoveryReport), OpenError> {
+        check(options)?;
+        let io = Arc::clone(&host.io);
+        prepare_dirs(&*io, dir)?;
+        let recovered = recover(&*io, dir, store_uuid, from, visit)?;
+        let report = recovered.report.clone();
+        if report.degraded && options.corruption == super::CorruptionPolicy::Strict {
+            return Err(OpenError::Corrupt(Box::new(report)));
+        }
+        let (pool, fatal) = Pool::new(host, dir, store_uuid, options);
+        let pool = Arc::new(pool);
+        drop_leftovers(&*io, dir, &recovered)?;
+        pool.adopt_free_files()?;
+        let seq = recovered.next_segment_seq;
+        let appender = Appender::start(pool.make_now(seq)?, recovered.continuation)?;
+        let table = Table::starting_at(&appender.heads);
+        let active = (seq, Arc::clone(appender.file()), table);
+        let segments = Segments::new(
+            Arc::clone(&pool),
+            recovered.sealed,
+            active,
+            options.hot_tail_bytes,
+            options.open_segments_max,
+        );
+        let commit = Commit::new(appender, Arc::new(segments), store_uuid, options, fatal);
+        for (seq, file_id, table) in recovered.tables {
+            commit.write_table_later(seq, file_id, table);
+        }
+        let log = Self { inner: Arc::new(commit), commit_thread: Mutex::default(), upkeep_thread: Mutex::default() };
+        pool.want(seq + 1);
+        match options.drive {
+            Drive::Threads => log.start_threads()?,
+            Drive::Manual => log.inner.upkeep(),
+        }
+        Ok((log, report))
+    }
+
+    fn start_threads(&self) -> io::Result<()> {
+        let commit = Arc::clone(&self.inner);
+        let thread = thread::Builder::new().name("log-commit".into()).spawn(move || commit.run())?;
+        *self.commit_thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        let commit = Arc::clone(&self.inner);
+        let thread = thread::Builder::new().name("log-upkeep".into()).spawn(move || commit.run_upkeep())?;
+        *self.upkeep_thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
+    }
+
+    /// With [`Drive::Manual`]: commits what is waiting as one block. False when nothing was waiting or the disk is full.
+    pub fn step(&self) -> bool {
+        self.inner.step() == Step::Committed
+    }
+
+    /// With [`Drive::Manual`]: what the commit thread does when the log falls idle.
+    pub fn idle(&self) {
+        self.inner.heartbeat();
+    }
+
+    /// Where each partition's log ends.
+    pub fn heads(&self) -> Heads {
+        self.inner.heads()
+    }
+
+    /// Segments there are, the active one included.
+    pub fn segment_count(&self) -> usize {
+        self.inner.segments.count()
+    }
+
+    /// Blocks made durable since the log was opened; each took one sync.
+    pub fn block_count(&self) -> u64 {
+        self.inner.block_count()
+    }
+
+    /// Commits what is waiting, writes the mark of a clean shutdown and ends the threads. Later appends get `Closed`.
+    ///
+    /// # Errors
+    ///
+    /// When the mark could not be written, or the log had failed before.
+    pub fn close(&self) -> Result<(), AppendError> {
+        self.inner.close(true);
+        join(&self.commit_thread);
+        self.inner.close(false);
+        join(&self.upkeep_thread);
+        self.inner.do_tasks();
+        self.inner.finish()
+    }
+}
+
+fn join(thread: &Mutex<Option<JoinHandle<()>>>) {
+    let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(thread) = thread {
+        // A panic there has been reported by the panic hook; here is nothing to add.
+        let _ = thread.join();
+    }
+}
+
+impl Drop for LocalLog {
+    /// Without [`LocalLog::close`] this is a crash: what waits is not written, and no mark says goodbye.
+    fn drop(&mut self) {
+        self.inner.close(false);
+        join(&self.commit_thread);
+        join(&self.upkeep_thread);
+    }
+}
+
+fn check(options: &LogOptions) -> Result<(), OpenError> {
+    let found = options.segment_bytes;
+    if !(SEGMENT_BYTES_MIN..=16 << 30).contains(&found) || !found.is_multiple_of(4096) {
+        let limit = "64 KiB to 16 GiB in multiples of 4096 bytes";
+        return Err(OpenError::Option { name: "segment_bytes", found, limit });
+    }
+    Ok(())
+}
+
+fn prepare_dirs(io: &dyn Io, dir: &Path) -> io::Result<()> {
+    let free = free_dir(dir);
+    if io.exists(&free)? {
+        return Ok(());
+    }
+    io.create_dir(&free)?;
+    io.fsync_dir(dir)?;
+    io.fsync_dir(dir.parent().unwrap_or(Path::new(".")))
+}
+
+/// Segments that never held anything go to the reserve, side files whose segment is gone go away.
+fn drop_leftovers(io: &dyn Io, dir: &Path, recovered: &Recovered) -> io::Result<()> {
+    for seq in &recovered.orphans {
+        io.unlink(&table_path(dir, *seq))?;
+    }
+    for seq in &recovered.unused {
+        io.rename(&segment_path(dir, *seq), &segment_path(&free_dir(dir), *seq))?;
+    }
+    if !recovered.unused.is_empty() {
+        io.fsync_dir(dir)?;
+        io.fsync_dir(&free_dir(dir))?;
+    }
+    Ok(())
+}
+
+impl LogStore for LocalLog {
+    fn acquire(&self, partition: PartitionId) -> Result<Box<dyn LogWriter>, AppendError> {
+        let (send, receive) = mpsc::sync_channel(1);
+        let done: AppendDone = Box::new(move |result| {
+            // Nobody listens any more only when this call was given up.
+            let _ = send.send(result);
+        });
+        self.inner.submit(Request::Fence { partition, done });
+        if self.inner.drive == Drive::Manual {
+            while self.inner.step() == Step::Committed {}
+        }
+        let answer = if self.inner.drive == Drive::Manual {
+            receive.try_recv().map_err(|_| AppendError::Failed("the disk is full".to_owned()))?
+        } else {
+            receive.recv().map_err(|_| AppendError::Closed)?
+        };
+        let fence = answer?;
+        let epoch = Epoch(fence);
+        Ok(Box::new(LocalWriter { inner: Arc::clone(&self.inner), partition, epoch, next: fence.next() }))
+    }
+
+    fn reader(&self) -> Arc<dyn LogReader> {
+        Arc::clone(&self.inner.segments) as Arc<dyn LogReader>
+    }
+
+    fn position(&self) -> LogPosition {
+        self.inner.position()
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let pool = &self.inner.segments.pool;
+        pool.io.space(&pool.dir)
+    }
+
+    fn must_refuse_growth(&self) -> bool {
+        self.inner.segments.pool.is_short() || self.space().is_ok_and(|space| self.inner.is_low(space))
+    }
+}
+
+struct LocalWriter {
+    inner: Arc<Commit>,
+    partition: PartitionId,
+    epoch: Epoch,
+    next: Lsn,
+}
+
+impl LogWriter for LocalWriter {
+    fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn next_lsn(&self) -> Lsn {
+        self.next
+    }
+
+    fn append(&mut self, frame: FrameBuilder, done: AppendDone) {
+        debug_assert_eq!(frame.lsn, self.next, "a frame has the LSN that next_lsn said");
+        debug_assert_eq!(frame.partition, self.partition, "a frame goes to the writer of its partition");
+        self.next = frame.lsn.next();
+        self.inner.submit(Request::Append { frame, done });
+    }
+
+    fn trim(&mut self, below: Lsn) {
+        self.inner.trim(self.partition, below);
+    }
+}

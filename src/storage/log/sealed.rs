@@ -1,0 +1,235 @@
+//! A segment that nobody writes to any more: its frame table and its memory map, made when first needed.
+//!
+//! A file is never reused while a slice of its map lives: `retire` says whether one does.
+
+use super::{
+    block::BLOCK_HEADER_BYTES,
+    frame::{self, Depth},
+    heads,
+    layout::PAGE_BYTES,
+    scan::{Found, Scan},
+    segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_path, table_path},
+    table::{Place, Table},
+};
+use crate::{
+    base::id::{Lsn, PartitionId},
+    storage::io::{Io, IoFile},
+};
+use bytes::Bytes;
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+/// Each partition with its last LSN before the segment and its last in it, sorted by partition.
+pub(super) type Ranges = Arc<[(PartitionId, Lsn, Lsn)]>;
+
+pub(super) struct Sealed {
+    pub(super) seq: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    retired: bool,
+    ranges: Option<Ranges>,
+    table: Option<Arc<Table>>,
+    map: Option<Bytes>,
+    /// Alive as long as any slice of the map.
+    mapped: Weak<()>,
+    /// The last block that counts, when this process knows it.
+    last_block_seq: Option<u64>,
+}
+
+/// Owner of a map: dropped with the last slice of it.
+struct Held {
+    map: Bytes,
+    _alive: Arc<()>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+fn ranges_of(table: &Table) -> Ranges {
+    table.ranges().collect()
+}
+
+impl Sealed {
+    /// A segment of which only the name is known.
+    pub(super) fn unknown(seq: u64) -> Self {
+        Self { seq, state: Mutex::default() }
+    }
+
+    pub(super) fn with_table(seq: u64, table: &Arc<Table>, last_block_seq: u64) -> Self {
+        let state = State {
+            ranges: Some(ranges_of(table)),
+            table: Some(Arc::clone(table)),
+            last_block_seq: Some(last_block_seq),
+            ..State::default()
+        };
+        Self { seq, state: Mutex::new(state) }
+    }
+
+    /// As [`Sealed::with_table`], but the table itself is made again when needed.
+    pub(super) fn with_ranges(seq: u64, table: &Table, last_block_seq: u64) -> Self {
+        let ranges = Some(ranges_of(table));
+        Self { seq, state: Mutex::new(State { ranges, last_block_seq: Some(last_block_seq), ..State::default() }) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn ranges(&self, io: &dyn Io, dir: &Path) -> io::Result<Ranges> {
+        let mut state = self.lock();
+        if let Some(ranges) = &state.ranges {
+            return Ok(Arc::clone(ranges));
+        }
+        self.load_table(&mut state, io, dir)?;
+        // A search passes through many segments; only the one that is read keeps its table.
+        state.table = None;
+        Ok(state.ranges.clone().unwrap_or_else(|| Arc::from([])))
+    }
+
+    fn load_table(&self, state: &mut State, io: &dyn Io, dir: &Path) -> io::Result<Arc<Table>> {
+        if let Some(table) = &state.table {
+            return Ok(Arc::clone(table));
+        }
+        let table = Arc::new(load(io, dir, self.seq, state.last_block_seq)?);
+        state.ranges = Some(ranges_of(&table));
+        state.table = Some(Arc::clone(&table));
+        Ok(table)
+    }
+
+    /// The frame's place and the whole file. None when the segment has been retired.
+    pub(super) fn find(
+        &self,
+        io: &dyn Io,
+        dir: &Path,
+        partition: PartitionId,
+        lsn: Lsn,
+    ) -> io::Result<Option<(Place, Bytes)>> {
+        let mut state = self.lock();
+        if state.retired {
+            return Ok(None);
+        }
+        let place = self.load_table(&mut state, io, dir)?.find(partition, lsn);
+        if state.map.is_none() {
+            let alive = Arc::new(());
+            state.mapped = Arc::downgrade(&alive);
+            let map = io.open_read(&segment_path(dir, self.seq))?.map()?;
+            state.map = Some(Bytes::from_owner(Held { map, _alive: alive }));
+        }
+        Ok(state.map.clone().map(|map| (place, map)))
+    }
+
+    /// Lets go of the map and the table; readers' slices stay good.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.map = None;
+        state.table = None;
+    }
+
+    /// No map is made from here on. True when no slice of an earlier one lives, so that the file may be reused.
+    pub(super) fn retire(&self) -> bool {
+        let mut state = self.lock();
+        state.retired = true;
+        state.map = None;
+        state.table = None;
+        state.mapped.strong_count() == 0
+    }
+}
+
+/// The table from the side file, or from the segment itself.
+fn load(io: &dyn Io, dir: &Path, seq: u64, last_block_seq: Option<u64>) -> io::Result<Table> {
+    let file = io.open_read(&segment_path(dir, seq))?;
+    let header = read_header(&*file);
+    if let Some(header) = header
+        && let Ok(side) = io.open_read(&table_path(dir, seq))
+        && let Some(table) = read_table(&*side, file.len()?, seq, header.file_id)
+    {
+        return Ok(table);
+    }
+    let last_block_seq = match last_block_seq {
+        Some(known) => known,
+        None => end_by_successor(io, dir, seq)?,
+    };
+    rebuild(file, seq, header.map(|header| header.file_id), last_block_seq)
+}
+
+fn read_header(file: &dyn IoFile) -> Option<SegmentHeader> {
+    let mut bytes = vec![0; SEGMENT_HEADER_BYTES];
+    let read = file.read_at(&mut bytes, 0).ok()?;
+    SegmentHeader::decode(bytes.get(..read)?).ok()
+}
+
+fn read_table(side: &dyn IoFile, segment_len: u64, seq: u64, file_id: u64) -> Option<Table> {
+    let len = side.len().ok()?;
+    // A table is far smaller than its segment; anything else is not one.
+    if len > segment_len.max(PAGE_BYTES as u64) {
+        return None;
+    }
+    let mut bytes = vec![0; len as usize];
+    let read = side.read_at(&mut bytes, 0).ok()?;
+    Table::decode(bytes.get(..read)?, seq, file_id)
+}
+
+/// Where the next segment's header says that this one ended.
+fn end_by_successor(io: &dyn Io, dir: &Path, seq: u64) -> io::Result<u64> {
+    let names = io.list_dir(dir)?;
+    let later = names.iter().filter_map(|entry| super::segment::seq_of_name(&entry.name, "wal"));
+    for next in later.filter(|next| *next > seq) {
+        let header = io.open_read(&segment_path(dir, next)).ok().and_then(|file| read_header(&*file));
+        if let Some(header) = header.filter(|header| header.active && header.prev.seq == seq) {
+            return Ok(header.prev.last_block_seq);
+        }
+    }
+    Ok(u64::MAX)
+}
+
+/// Makes the table by a walk over the blocks, passing over what is damaged.
+fn rebuild(file: Arc<dyn IoFile>, seq: u64, file_id: Option<u64>, last_block_seq: u64) -> io::Result<Table> {
+    let mut scan = Scan::new(file, file_id.unwrap_or_default())?;
+    if file_id.is_none() {
+        let Some(found) = scan.guess_file_id(seq, 0)? else { return Ok(Table::default()) };
+        scan.file_id = found;
+    }
+    let mut table = Table::default();
+    let (mut at, mut expected) = (SEGMENT_HEADER_BYTES as u64, 0);
+    while let Some((found_at, header)) =
+        scan.look_ahead(at, |header| header.block_seq >= expected && header.block_seq <= last_block_seq)?
+    {
+        at = found_at + header.total_len() as u64;
+        expected = header.block_seq + 1;
+        let body = match scan.at(found_at)? {
+            Found::Block(_, body) | Found::BadBody(_, body) => body,
+            Found::Nothing(_) => continue,
+        };
+        if header.is_data() {
+            for (offset, frame) in salvage(&body, Depth::Outline) {
+                table.push(frame.header.partition, frame.header.lsn, found_at + offset);
+            }
+        } else if let Some(heads) = heads::decode(&body) {
+            heads.iter().for_each(|(partition, head)| table.skip_to(*partition, head.lsn));
+        }
+    }
+    Ok(table)
+}
+
+/// The frames of a block's body that can be read, each with its offset from the start of the block.
+pub(super) fn salvage(body: &Bytes, depth: Depth) -> Vec<(u64, frame::SealedFrame)> {
+    let (mut at, mut frames) = (0, Vec::new());
+    while at < body.len() {
+        let rest = body.slice(at..);
+        let Ok(header) = frame::FrameHeader::read(&rest) else { break };
+        if let Ok(frame) = frame::open(&rest, depth) {
+            frames.push(((BLOCK_HEADER_BYTES + at) as u64, frame));
+        }
+        at += header.frame_len();
+    }
+    frames
+}

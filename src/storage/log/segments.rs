@@ -1,0 +1,265 @@
+//! Every segment there is, for readers: finds a frame by LSN, reads an entry, lets old segments go.
+//!
+//! Readers see a frame after its block was synced, never before. Nothing here writes to a segment.
+
+use super::{
+    LogReader, ReadError, StoredEntry, entry,
+    hot::HotTail,
+    pool::Pool,
+    sealed::Sealed,
+    segment::table_path,
+    table::{Place, Table},
+};
+use crate::{
+    base::{
+        id::{Location, Lsn, PartitionId},
+        limits::BLOCK_BODY_BYTES,
+    },
+    storage::io::IoFile,
+};
+use bytes::{Bytes, BytesMut};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+pub(super) struct Segments {
+    pub(super) pool: Arc<Pool>,
+    view: RwLock<View>,
+    hot: Mutex<HotTail>,
+    /// Sealed segments with a map or a table in memory, oldest use first.
+    open: Mutex<VecDeque<Arc<Sealed>>>,
+    open_max: usize,
+    trims: Mutex<BTreeMap<PartitionId, Lsn>>,
+    /// One trim at a time.
+    trimming: Mutex<()>,
+}
+
+struct View {
+    /// By sequence, oldest first. Copied on change, so that readers hold no lock while they wait for the disk.
+    sealed: Arc<Vec<Arc<Sealed>>>,
+    active_seq: u64,
+    active: Arc<dyn IoFile>,
+    table: Table,
+}
+
+/// A frame that just became durable.
+pub(super) struct Committed {
+    pub(super) partition: PartitionId,
+    pub(super) lsn: Lsn,
+    pub(super) offset: u64,
+    pub(super) bytes: Bytes,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Segments {
+    pub(super) fn new(
+        pool: Arc<Pool>,
+        sealed: Vec<Arc<Sealed>>,
+        active: (u64, Arc<dyn IoFile>, Table),
+        hot_tail_bytes: usize,
+        open_max: usize,
+    ) -> Self {
+        let (active_seq, file, table) = active;
+        Self {
+            pool,
+            view: RwLock::new(View { sealed: Arc::new(sealed), active_seq, active: file, table }),
+            hot: Mutex::new(HotTail::new(hot_tail_bytes)),
+            open: Mutex::default(),
+            open_max: open_max.max(1),
+            trims: Mutex::default(),
+            trimming: Mutex::default(),
+        }
+    }
+
+    fn view(&self) -> std::sync::RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view_mut(&self) -> std::sync::RwLockWriteGuard<'_, View> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the frames of a durable block visible.
+    pub(super) fn publish(&self, committed: Vec<Committed>) {
+        let mut view = self.view_mut();
+        let mut hot = lock(&self.hot);
+        for frame in committed {
+            view.table.push(frame.partition, frame.lsn, frame.offset);
+            hot.push(frame.partition, frame.lsn, frame.bytes);
+        }
+    }
+
+    /// The active segment is full; `file` goes on with this empty table. Returns the sealed one's table.
+    pub(super) fn rotate(&self, last_block_seq: u64, seq: u64, file: Arc<dyn IoFile>, table: Table) -> Arc<Table> {
+        let mut view = self.view_mut();
+        let old = Arc::new(std::mem::replace(&mut view.table, table));
+        let sealed = Arc::new(Sealed::with_table(view.active_seq, &old, last_block_seq));
+        let mut all = Vec::clone(&view.sealed);
+        all.push(Arc::clone(&sealed));
+        view.sealed = Arc::new(all);
+        view.active_seq = seq;
+        view.active = file;
+        drop(view);
+        self.touch(&sealed);
+        old
+    }
+
+    /// Counts a use of a sealed segment, and closes the one that was not used for longest.
+    fn touch(&self, sealed: &Arc<Sealed>) {
+        let mut open = lock(&self.open);
+        open.retain(|other| other.seq != sealed.seq);
+        open.push_back(Arc::clone(sealed));
+        if open.len() > self.open_max
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.close();
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.view().sealed.len() + 1
+    }
+
+    fn read_active(&self, partition: PartitionId, at: Location) -> Option<Result<Bytes, ReadError>> {
+        let (file, frame_at) = {
+            let view = self.view();
+            match view.table.find(partition, at.lsn) {
+                Place::At(frame_at) => (Arc::clone(&view.active), frame_at),
+                Place::Lost => return Some(Err(corrupt(partition, at, "its frame is damaged"))),
+                Place::Before | Place::After => return None,
+            }
+        };
+        if at.len as usize > BLOCK_BODY_BYTES {
+            return Some(Err(corrupt(partition, at, "no entry is that long")));
+        }
+        let mut buffer = BytesMut::zeroed(at.len as usize);
+        Some(match file.read_at(&mut buffer, frame_at + u64::from(at.offset)) {
+            Ok(read) => {
+                buffer.truncate(read);
+                Ok(buffer.freeze())
+            }
+            Err(error) => Err(ReadError::Io(error.to_string())),
+        })
+    }
+
+    /// The first sealed segment that reaches `lsn`.
+    fn holder(&self, partition: PartitionId, lsn: Lsn) -> io::Result<Option<Arc<Sealed>>> {
+        let sealed = Arc::clone(&self.view().sealed);
+        let (mut low, mut high) = (0, sealed.len());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            let Some(segment) = sealed.get(middle) else { break };
+            let ranges = segment.ranges(&*self.pool.io, &self.pool.dir)?;
+            let last = ranges.iter().find(|(other, ..)| *other == partition).map_or(Lsn(0), |(_, _, last)| *last);
+            if last < lsn { low = middle + 1 } else { high = middle }
+        }
+        Ok(sealed.get(low).cloned())
+    }
+
+    fn read_sealed(&self, partition: PartitionId, at: Location) -> Result<Bytes, ReadError> {
+        let trimmed = ReadError::Trimmed { partition, lsn: at.lsn };
+        let failed = |error: io::Error| ReadError::Io(error.to_string());
+        let Some(segment) = self.holder(partition, at.lsn).map_err(failed)? else { return Err(trimmed) };
+        self.touch(&segment);
+        let found = segment.find(&*self.pool.io, &self.pool.dir, partition, at.lsn);
+        let Some((place, map)) = found.map_err(failed)? else { return Err(trimmed) };
+        match place {
+            Place::At(frame_at) => {
+                let start = (frame_at as usize).saturating_add(at.offset as usize).min(map.len());
+                Ok(map.slice(start..start.saturating_add(at.len as usize).min(map.len())))
+            }
+            Place::Lost => Err(corrupt(partition, at, "its frame is damaged")),
+            Place::Before | Place::After => Err(trimmed),
+        }
+    }
+
+    fn is_trimmed(&self, partition: PartitionId, lsn: Lsn) -> bool {
+        lock(&self.trims).get(&partition).is_some_and(|below| lsn < *below)
+    }
+
+    /// Remembers that the partition needs nothing below `below`.
+    pub(super) fn note_trim(&self, partition: PartitionId, below: Lsn) {
+        let mut trims = lock(&self.trims);
+        let entry = trims.entry(partition).or_default();
+        *entry = below.max(*entry);
+    }
+
+    /// Lets go of the oldest segments in which no partition needs anything any more.
+    pub(super) fn trim(&self) -> io::Result<()> {
+        let _one = lock(&self.trimming);
+        loop {
+            let Some(oldest) = self.view().sealed.first().cloned() else { return Ok(()) };
+            let ranges = oldest.ranges(&*self.pool.io, &self.pool.dir)?;
+            let needed = {
+                let trims = lock(&self.trims);
+                let below = |partition| trims.get(&partition).copied().unwrap_or_default();
+                ranges.iter().any(|(partition, before, last)| last > before && *last >= below(*partition))
+            };
+            if needed {
+                return Ok(());
+            }
+            let mut view = self.view_mut();
+            view.sealed = Arc::new(view.sealed.iter().skip(1).cloned().collect());
+            drop(view);
+            lock(&self.open).retain(|other| other.seq != oldest.seq);
+            let reusable = oldest.retire();
+            let side = table_path(&self.pool.dir, oldest.seq);
+            if self.pool.io.exists(&side)? {
+                self.pool.io.unlink(&side)?;
+            }
+            self.pool.recycle(oldest.seq, reusable)?;
+        }
+    }
+
+    /// Writes a sealed segment's side file. It is a cache: not synced, and a failure costs a scan.
+    pub(super) fn write_table(&self, seq: u64, file_id: u64, table: &Table) {
+        let still_there = self.view().sealed.iter().any(|sealed| sealed.seq == seq);
+        let path = table_path(&self.pool.dir, seq);
+        if !still_there {
+            return;
+        }
+        let Ok(file) = self.pool.io.create(&path) else { return };
+        if file.write_at(&table.encode(seq, file_id), 0).is_err() {
+            // A short file is not a table; it is passed over and made again.
+            let _ = self.pool.io.unlink(&path);
+        }
+    }
+}
+
+fn corrupt(partition: PartitionId, at: Location, what: &str) -> ReadError {
+    ReadError::Corrupt { partition, lsn: at.lsn, offset: at.offset, what: what.to_owned() }
+}
+
+impl LogReader for Segments {
+    fn read_hot(&self, partition: PartitionId, at: Location) -> Option<StoredEntry> {
+        let frame = lock(&self.hot).frame(partition, at.lsn)?;
+        let end = at.offset.checked_add(at.len)? as usize;
+        if end > frame.len() {
+            return None;
+        }
+        entry::parse(&frame.slice(at.offset as usize..end)).ok()
+    }
+
+    fn read(&self, partition: PartitionId, at: Location) -> Result<StoredEntry, ReadError> {
+        if let Some(entry) = self.read_hot(partition, at) {
+            return Ok(entry);
+        }
+        let bytes = match self.read_active(partition, at) {
+            Some(bytes) => bytes,
+            None => self.read_sealed(partition, at),
+        };
+        let entry = bytes.and_then(|bytes| entry::open(&bytes).map_err(|what| corrupt(partition, at, what)));
+        match entry {
+            // The file may have got a new life between the look-up and the read.
+            Err(ReadError::Corrupt { .. }) if self.is_trimmed(partition, at.lsn) => {
+                Err(ReadError::Trimmed { partition, lsn: at.lsn })
+            }
+            other => other,
+        }
+    }
+}

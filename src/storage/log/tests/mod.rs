@@ -1,0 +1,4 @@
+//! Tests of the log as a whole: contract, crashes, damage, formats.
+
+mod contract;
+mod support;
