@@ -9,5 +9,6 @@ pub mod identity;
 pub mod index;
 pub mod io;
 pub mod log;
+pub mod offline;
 pub mod snapshot;
 pub mod store;

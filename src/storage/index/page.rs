@@ -12,8 +12,8 @@ use crate::{
 pub const MAGIC: u32 = u32::from_le_bytes(*b"FBPG");
 pub const VERSION: u16 = 1;
 pub const HEADER_BYTES: usize = 32;
-/// Larger pages are refused: a store of pages holds sixteen of them in one node.
-pub const PAYLOAD_BYTES_MAX: usize = 256 << 10;
+/// Larger pages are refused. A usual page has 4 to 32 KiB; this is what 256 messages with the longest ids need.
+pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 const CRC_AT: usize = 28;
 
 pub const KEY_BYTES: usize = 16;
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_page_past_the_limit_is_refused_with_both_sizes() {
         let refused = encode(QUEUE, 3, &vec![0; PAYLOAD_BYTES_MAX + 1]).expect_err("too large");
-        assert_eq!(refused.to_string(), "page 3 of queue 7 has 262145 bytes, the limit is 262144");
+        assert_eq!(refused.to_string(), "page 3 of queue 7 has 1048577 bytes, the limit is 1048576");
     }
 
     proptest! {

@@ -285,6 +285,61 @@ fn verify(db: &sled::Db, store_uuid: [u8; 16], at_least: IndexMark) -> Result<Ma
     Ok(record)
 }
 
+/// What stands in an index, page by page; nothing is set aside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IndexFindings {
+    pub pages: u64,
+    pub payload_bytes: u64,
+    /// Why a start would not use it; empty when it would.
+    pub problems: Vec<String>,
+}
+
+/// Reads every page of the index that a checkpoint names.
+///
+/// Sled may tidy its own files while it opens them.
+pub fn examine(options: &SledOptions, position: IndexPosition) -> IndexFindings {
+    let path = directory::path_of(&options.data_dir, position.generation);
+    let mut findings = IndexFindings::default();
+    if !directory::exists(&path) {
+        findings.problems.push(format!("index generation {} is missing", position.generation));
+        return findings;
+    }
+    findings.problems.extend(directory::condemned(&path).map(|why| format!("it was given up: {why}")));
+    match open_db(options, &path) {
+        Ok(db) => examine_pages(&db, options.store_uuid, position.mark, &mut findings),
+        Err(error) => findings.problems.push(error.to_string()),
+    }
+    findings
+}
+
+fn examine_pages(db: &sled::Db, store_uuid: [u8; 16], at_least: IndexMark, findings: &mut IndexFindings) {
+    let mut pages = db.range(page::key(QueueId(0), 0)..);
+    loop {
+        let (key, bytes) = match guarded("scanning", || pages.next().transpose()) {
+            Ok(Some(page)) => page,
+            Ok(None) => break,
+            Err(error) => {
+                findings.problems.push(error.to_string());
+                break;
+            }
+        };
+        let Some((queue, number)) = page::parse_key(&key) else {
+            findings.problems.push(format!("it holds a key of {} bytes", key.len()));
+            continue;
+        };
+        match page::decode(queue, number, &bytes) {
+            Ok(page) => {
+                findings.pages += 1;
+                findings.payload_bytes += page.payload.len() as u64;
+            }
+            Err(error) => findings.problems.push(error.to_string()),
+        }
+    }
+    if findings.problems.is_empty() {
+        findings.problems.extend(verify(db, store_uuid, at_least).err());
+    }
+}
+
 fn visit_pages(db: &sled::Db, visit: &mut dyn FnMut(QueueId, u64, page::Page<'_>)) -> Result<(), IndexError> {
     let mut pages = db.range(page::key(QueueId(0), 0)..);
     while let Some((key, bytes)) = guarded("scanning", || pages.next().transpose())? {

@@ -7,6 +7,7 @@ mod appender;
 pub mod block;
 mod commit;
 pub mod entry;
+pub mod examine;
 pub mod frame;
 pub mod heads;
 mod hot;

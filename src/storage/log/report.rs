@@ -35,6 +35,12 @@ impl ReplayedFrame {
         self.header.logical_time
     }
 
+    /// Bytes of the frame.
+    #[expect(clippy::len_without_is_empty, reason = "a frame has a header at least")]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// A fence has no entries; it is visited so that LSNs are dense.
     pub fn is_fence(&self) -> bool {
         self.header.kind == FrameKind::Fence

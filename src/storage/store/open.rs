@@ -33,6 +33,9 @@ use std::{
     sync::Arc,
 };
 
+/// The log's directory inside the data directory.
+pub const WAL_DIRECTORY: &str = "wal";
+
 /// Which index stands behind [`IndexStore`].
 #[derive(Clone, Debug)]
 pub enum IndexKind {

@@ -1,0 +1,100 @@
+//! What a data directory holds, and how large it is.
+
+use super::stopped::{OfflineError, Progress, Stopped};
+use crate::{
+    base::time::Timestamp,
+    storage::{
+        checkpoint::Slots,
+        file_error::at,
+        identity::Identity,
+        index::{IndexPosition, directory},
+        io::Io,
+        log::examine::{self, SegmentFacts},
+        snapshot::{self, Snapshot},
+    },
+};
+use std::path::Path;
+
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    pub identity: Identity,
+    pub checkpoints: Slots,
+    pub snapshots: Vec<SnapshotFacts>,
+    /// In the order of the log.
+    pub segments: Vec<SegmentFacts>,
+    /// Segments that wait for their turn.
+    pub free_segments: u64,
+    pub free_bytes: u64,
+    pub index: IndexFacts,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotFacts {
+    pub generation: u64,
+    pub bytes: u64,
+    /// What is wrong with it, or when it was written and how many sections it has.
+    pub content: Result<(Timestamp, usize), String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IndexFacts {
+    /// What the latest checkpoint names.
+    pub position: Option<IndexPosition>,
+    pub generations: Vec<u64>,
+    pub bytes: u64,
+    /// Directories that earlier starts set aside.
+    pub set_aside: Vec<String>,
+}
+
+impl Stopped {
+    /// Looks at every file; of the log, at every block.
+    pub fn inspect(&self, progress: &mut dyn FnMut(Progress)) -> Result<Inspection, OfflineError> {
+        let checkpoints = self.slots();
+        let (free_segments, free_bytes) = self.free_segments()?;
+        Ok(Inspection {
+            identity: self.identity.clone(),
+            snapshots: self.snapshot_facts()?,
+            segments: examine::segments(&*self.io, &self.wal_dir(), self.store_uuid(), &mut |done, total| {
+                progress(Progress { done_bytes: done, total_bytes: total });
+            })?,
+            free_segments,
+            free_bytes,
+            index: self.index_facts(&checkpoints)?,
+            checkpoints,
+        })
+    }
+
+    fn snapshot_facts(&self) -> Result<Vec<SnapshotFacts>, OfflineError> {
+        let facts = |generation| {
+            let read = Snapshot::read(&*self.io, &self.dir, generation, self.store_uuid());
+            let content = read.map(|snapshot| (snapshot.written, snapshot.sections.len()));
+            let bytes = length(&*self.io, &snapshot::path_of(&self.dir, generation)).unwrap_or(0);
+            SnapshotFacts { generation, bytes, content: content.map_err(|error| error.to_string()) }
+        };
+        Ok(snapshot::generations(&*self.io, &self.dir)?.into_iter().map(facts).collect())
+    }
+
+    fn free_segments(&self) -> Result<(u64, u64), OfflineError> {
+        let free = self.wal_dir().join("free");
+        if !self.io.exists(&free).map_err(at("looking for", &free))? {
+            return Ok((0, 0));
+        }
+        let entries = self.io.list_dir(&free).map_err(at("listing", &free))?;
+        let lengths = entries.iter().map(|entry| length(&*self.io, &free.join(&entry.name)).unwrap_or(0));
+        Ok((entries.len() as u64, lengths.sum()))
+    }
+
+    fn index_facts(&self, checkpoints: &Slots) -> Result<IndexFacts, OfflineError> {
+        let position = checkpoints.latest().map(|latest| latest.index);
+        let generations = directory::generations(&self.dir).map_err(at("listing", &self.dir))?;
+        let sizes = generations.iter().map(|generation| directory::size(&directory::path_of(&self.dir, *generation)));
+        let bytes = sizes.map(|size| size.unwrap_or(0)).sum();
+        let entries = self.io.list_dir(&self.dir).map_err(at("listing", &self.dir))?;
+        let set_aside = entries.into_iter().map(|entry| entry.name).filter(|name| name.starts_with("index.bad-"));
+        Ok(IndexFacts { position, generations, bytes, set_aside: set_aside.collect() })
+    }
+}
+
+pub(super) fn length(io: &dyn Io, path: &Path) -> std::io::Result<u64> {
+    io.open_read(path)?.len()
+}

@@ -1,0 +1,182 @@
+//! Every checksum of every file, and what a start would make of each that does not match.
+
+use super::stopped::{OfflineError, Progress, Stopped};
+use crate::storage::{
+    checkpoint::Checkpoint,
+    index::sled_index::{self, IndexFindings, SledOptions},
+    log::{
+        LostFrames, RecoveryReport,
+        examine::{self, SegmentFacts, SegmentState, SideFile},
+        segment::{segment_path, table_path},
+    },
+    snapshot::{self, Snapshot},
+};
+use std::{ops::Range, path::Path};
+
+/// Small: enough to walk an index once.
+const INDEX_CACHE_BYTES: u64 = 8 << 20;
+
+/// What can be done about a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// The next start leaves it behind by itself.
+    Nothing,
+    /// `repair` writes the file again from what is sound.
+    Rewrite,
+    /// `repair` moves it aside; the next start makes it again.
+    SetAside,
+    /// Bytes of the log are lost. `repair` keeps a copy of what stands there and says what was lost.
+    KeepCopy,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Relative to the data directory.
+    pub file: String,
+    /// Bytes of the file; empty when the whole file is meant.
+    pub offsets: Range<u64>,
+    /// Frames that are lost.
+    pub frames: Vec<LostFrames>,
+    /// Something that was acknowledged is affected.
+    pub acknowledged: bool,
+    pub what: String,
+    pub remedy: Remedy,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verification {
+    pub problems: Vec<Problem>,
+    pub segments: u64,
+    pub blocks: u64,
+    pub frames: u64,
+    pub entries: u64,
+    pub index_pages: u64,
+    pub clean_shutdown: bool,
+}
+
+impl Verification {
+    /// Nothing that was acknowledged is damaged.
+    pub fn is_sound(&self) -> bool {
+        self.problems.iter().all(|problem| !problem.acknowledged)
+    }
+}
+
+impl Stopped {
+    /// Reads everything. Sled may tidy its own files while its pages are read.
+    pub fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<Verification, OfflineError> {
+        let slots = self.slots();
+        let latest = slots.latest();
+        let mut problems: Vec<Problem> = slots.damage().map(|(file, what)| damaged_checkpoint(file, what)).collect();
+        problems.extend(self.snapshot_problems()?);
+        let index = latest.map(|checkpoint| self.index_findings(checkpoint));
+        problems.extend(latest.zip(index.as_ref()).and_then(|(checkpoint, found)| index_problem(checkpoint, found)));
+        // The log is read twice: once for what stands in it, once for what a start makes of it.
+        let (mut done_bytes, mut total_bytes) = (0, 0);
+        let segments = examine::segments(&*self.io, &self.wal_dir(), self.store_uuid(), &mut |done, total| {
+            (done_bytes, total_bytes) = (done, total * 2);
+            progress(Progress { done_bytes, total_bytes });
+        })?;
+        let mut frames = 0;
+        let durable_seq = latest.map_or(0, |checkpoint| checkpoint.durable_seq);
+        let report = examine::replay(&*self.io, &self.wal_dir(), self.store_uuid(), durable_seq, &mut |frame| {
+            frames += 1;
+            done_bytes = (done_bytes + frame.len() as u64).min(total_bytes);
+            progress(Progress { done_bytes, total_bytes });
+        })?;
+        problems.extend(segments.iter().flat_map(|facts| segment_problems(self, facts)));
+        problems.extend(log_problems(self, &report, &segments));
+        progress(Progress { done_bytes: total_bytes, total_bytes });
+        Ok(Verification {
+            problems,
+            segments: segments.len() as u64,
+            blocks: segments.iter().map(|facts| facts.blocks).sum(),
+            frames,
+            entries: segments.iter().map(|facts| facts.entries).sum(),
+            index_pages: index.map_or(0, |found| found.pages),
+            clean_shutdown: report.clean_shutdown,
+        })
+    }
+
+    fn snapshot_problems(&self) -> Result<Vec<Problem>, OfflineError> {
+        let check = |generation| {
+            let error = Snapshot::read(&*self.io, &self.dir, generation, self.store_uuid()).err()?;
+            let file = self.relative(&snapshot::path_of(&self.dir, generation));
+            Some(whole_file(file, error.to_string(), Remedy::SetAside))
+        };
+        Ok(snapshot::generations(&*self.io, &self.dir)?.into_iter().filter_map(check).collect())
+    }
+
+    fn index_findings(&self, checkpoint: &Checkpoint) -> IndexFindings {
+        let store_uuid = self.store_uuid();
+        let options = SledOptions { data_dir: self.dir.clone(), store_uuid, cache_bytes: INDEX_CACHE_BYTES };
+        sled_index::examine(&options, checkpoint.index)
+    }
+
+    pub(super) fn relative(&self, path: &Path) -> String {
+        path.strip_prefix(&self.dir).unwrap_or(path).display().to_string()
+    }
+}
+
+fn whole_file(file: String, what: String, remedy: Remedy) -> Problem {
+    Problem { file, offsets: 0..0, frames: Vec::new(), acknowledged: false, what, remedy }
+}
+
+fn damaged_checkpoint(file: &str, what: &str) -> Problem {
+    whole_file(file.to_owned(), what.to_owned(), Remedy::Rewrite)
+}
+
+fn index_problem(checkpoint: &Checkpoint, found: &IndexFindings) -> Option<Problem> {
+    let what = found.problems.join("; ");
+    let file = format!("index/{}", checkpoint.index.generation);
+    (!found.problems.is_empty()).then(|| whole_file(file, what, Remedy::SetAside))
+}
+
+fn segment_problems(stopped: &Stopped, facts: &SegmentFacts) -> Vec<Problem> {
+    let wal = stopped.wal_dir();
+    let file = stopped.relative(&segment_path(&wal, facts.seq));
+    let mut problems: Vec<Problem> = facts
+        .bad_frames
+        .iter()
+        .map(|bad| Problem {
+            file: file.clone(),
+            offsets: bad.offset..facts.end_offset.max(bad.offset),
+            frames: Vec::new(),
+            acknowledged: true,
+            what: bad.what.to_owned(),
+            remedy: Remedy::KeepCopy,
+        })
+        .collect();
+    if facts.side_file == SideFile::Damaged {
+        let side = stopped.relative(&table_path(&wal, facts.seq));
+        problems.push(whole_file(side, "it is not the table of its segment".into(), Remedy::SetAside));
+    }
+    problems
+}
+
+fn log_problems(stopped: &Stopped, report: &RecoveryReport, segments: &[SegmentFacts]) -> Vec<Problem> {
+    let wal = stopped.wal_dir();
+    let mut problems: Vec<Problem> = report
+        .corrupt
+        .iter()
+        .map(|range| Problem {
+            file: stopped.relative(&segment_path(&wal, range.segment)),
+            offsets: range.offsets.clone(),
+            frames: range.frames.clone(),
+            acknowledged: true,
+            what: range.what.clone(),
+            remedy: Remedy::KeepCopy,
+        })
+        .collect();
+    let last = segments.iter().rfind(|facts| facts.state != SegmentState::Unused);
+    if let Some(last) = last.filter(|_| report.torn_bytes_dropped > 0) {
+        problems.push(Problem {
+            file: stopped.relative(&segment_path(&wal, last.seq)),
+            offsets: last.end_offset..last.end_offset + report.torn_bytes_dropped,
+            frames: Vec::new(),
+            acknowledged: false,
+            what: "a torn tail: written when the process ended, never acknowledged".into(),
+            remedy: Remedy::Nothing,
+        });
+    }
+    problems
+}
