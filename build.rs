@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 const SERVICES: [&str; 3] = [
     "proto/forebay/queue/v1/queue_service.proto",
     "proto/forebay/admin/v1/admin_service.proto",
-    "proto/forebay/storage/v1/entry.proto",
+    "proto/forebay/storage/v1/image.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -7,6 +7,7 @@
 //! | [`storage`] | the durable log and what is derived from it |
 //! | [`engine`] | one thread a partition between state machines and log |
 //! | [`proto`] | the compiled protos |
+//! | [`runtime`] | puts everything together |
 //! | [`config`] | what the broker is told, and where each value came from |
 //! | [`telemetry`] | what it says about itself |
 //! | [`cli`] | the command line |
@@ -17,5 +18,6 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod proto;
+pub mod runtime;
 pub mod storage;
 pub mod telemetry;

@@ -176,3 +176,12 @@ pub struct Redrive {
     /// `None` while it runs.
     pub outcome: Option<RedriveOutcome>,
 }
+
+/// Part of a browse.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BrowsedPage {
+    /// May be fewer than asked for although there are more.
+    pub messages: Vec<BrowsedMessage>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<MessageSeq>,
+}

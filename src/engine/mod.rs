@@ -3,5 +3,24 @@
 //!
 //! Absent on purpose: protocols, HTTP, gRPC, authorisation.
 
+mod catalog;
+mod checkpoint;
+pub mod client;
+mod command;
 pub mod definition;
+mod directory;
+mod gate;
+mod host;
+mod image;
+mod inbox;
+mod journal;
 pub mod message;
+pub mod open;
+pub mod options;
+mod outbox;
+mod partition;
+mod payloads;
+mod receipt;
+#[cfg(test)]
+mod tests;
+mod upkeep;

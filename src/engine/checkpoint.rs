@@ -1,0 +1,182 @@
+//! The checkpointer: now and then it freezes every partition, puts the changed pages into the index, commits, and lets
+//! the log forget what nobody needs any more.
+//!
+//! A page that emptied is first overwritten by an empty one and removed only after the commit, so that a page which is
+//! missing at a start is damage and never a crash in between.
+
+use crate::{
+    base::{
+        id::{Lsn, QueueId},
+        time::Clock,
+    },
+    domain::queue::Page,
+    engine::{
+        command::Command,
+        image::{PartitionImage, encode_page, encode_section},
+        inbox::Inbox,
+    },
+    storage::{
+        checkpoint::PartitionPosition,
+        index::{IndexError, IndexStore},
+        log::{LocalLog, LogPosition, LogStore},
+        snapshot::Section,
+        store::{Commit, CommitError, Store},
+    },
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, mpsc},
+};
+
+/// The only kind of section there is.
+pub(crate) const SECTION_KIND: u32 = 1;
+
+pub(crate) type PageLsns = BTreeMap<QueueId, BTreeMap<u64, Lsn>>;
+
+pub(crate) struct Checkpointer {
+    pub(crate) store: Store,
+    pub(crate) index: Box<dyn IndexStore>,
+    pub(crate) log: Arc<LocalLog>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) inboxes: Arc<[Arc<Inbox<Command>>]>,
+    /// The frame each page of the index is current at.
+    pub(crate) page_lsns: PageLsns,
+    /// Pages of earlier images that no commit covered yet.
+    pub(crate) pending: BTreeMap<(QueueId, u64), (Lsn, Option<Page>)>,
+    /// Where the log stood at the last commit.
+    pub(crate) last: Option<LogPosition>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckpointError {
+    #[error("the engine is closing")]
+    Closing,
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl Checkpointer {
+    /// Whether anything was written since the last commit.
+    pub(crate) fn is_due(&self) -> bool {
+        self.last != Some(self.log.position())
+    }
+
+    /// Whether the log went on to another segment since the last commit.
+    pub(crate) fn segment_is_full(&self) -> bool {
+        self.last.is_none_or(|last| last.segment != self.log.position().segment)
+    }
+
+    pub(crate) fn run(&mut self) -> Result<(), CheckpointError> {
+        let position = self.log.position();
+        let images = self.freeze()?;
+        let queues_gone = self.queues_gone(&images);
+        for image in &images {
+            self.gather(image);
+        }
+        self.put_pages()?;
+        let sections: Vec<Section> = images.iter().map(|image| self.section(image)).collect();
+        let positions = images.iter().zip(&sections).map(|(image, section)| position_of(image, section)).collect();
+        let commit = Commit {
+            now: self.clock.now(),
+            partitions: positions,
+            sections: Some(sections),
+            wal_segment: position.segment,
+            durable_seq: position.durable_seq,
+            clean_shutdown: false,
+        };
+        let committed = self.store.commit_checkpoint(self.index.as_mut(), commit)?;
+        self.last = Some(position);
+        self.tidy(&queues_gone)?;
+        for image in &images {
+            let needed = committed.needed_above.get(&image.partition).map_or(Lsn(0), |lsn| lsn.next());
+            let below = needed.min(image.oldest);
+            if let Some(inbox) = self.inboxes.get(image.partition.0 as usize) {
+                inbox.push_internal(Command::Trim { below });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every partition's image, durable.
+    fn freeze(&self) -> Result<Vec<PartitionImage>, CheckpointError> {
+        let answers: Vec<_> = self
+            .inboxes
+            .iter()
+            .map(|inbox| {
+                let (answer, image) = mpsc::channel();
+                inbox.push_internal(Command::Freeze { answer });
+                image
+            })
+            .collect();
+        answers
+            .into_iter()
+            .map(|image| image.recv().map(|image| *image).map_err(|_| CheckpointError::Closing))
+            .collect()
+    }
+
+    fn queues_gone(&self, images: &[PartitionImage]) -> Vec<QueueId> {
+        let alive: std::collections::BTreeSet<QueueId> =
+            images.iter().flat_map(|image| image.queues.iter().map(|queue| queue.id)).collect();
+        self.page_lsns.keys().filter(|id| !alive.contains(id)).copied().collect()
+    }
+
+    fn gather(&mut self, image: &PartitionImage) {
+        for queue in &image.queues {
+            for (number, page) in &queue.dirty {
+                self.pending.insert((queue.id, *number), (image.lsn, page.clone()));
+            }
+        }
+    }
+
+    fn put_pages(&mut self) -> Result<(), IndexError> {
+        for ((queue, number), (lsn, page)) in &self.pending {
+            let lsns = self.page_lsns.entry(*queue).or_default();
+            match page {
+                Some(page) => {
+                    self.index.put(*queue, *number, &encode_page(*lsn, page))?;
+                    lsns.insert(*number, *lsn);
+                }
+                // A page that never reached the index needs no empty one.
+                None if lsns.contains_key(number) => {
+                    self.index.put(*queue, *number, &encode_page(*lsn, &Page::default()))?;
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what the commit made superfluous.
+    fn tidy(&mut self, queues_gone: &[QueueId]) -> Result<(), IndexError> {
+        for ((queue, number), (_, page)) in std::mem::take(&mut self.pending) {
+            if page.is_none() {
+                self.index.remove(queue, number)?;
+                if let Some(lsns) = self.page_lsns.get_mut(&queue) {
+                    lsns.remove(&number);
+                }
+            }
+        }
+        for queue in queues_gone {
+            self.index.clear_queue(*queue)?;
+            self.page_lsns.remove(queue);
+        }
+        Ok(())
+    }
+
+    fn section(&self, image: &PartitionImage) -> Section {
+        Section {
+            partition: image.partition,
+            kind: SECTION_KIND,
+            lsn: image.lsn,
+            bytes: encode_section(image, &self.page_lsns).into(),
+        }
+    }
+}
+
+/// The same state has the same section, so the section's CRC serves as the state's hash.
+fn position_of(image: &PartitionImage, section: &Section) -> PartitionPosition {
+    let state_hash = u64::from(crc32fast::hash(&section.bytes));
+    PartitionPosition { partition: image.partition, lsn: image.lsn, state_hash }
+}

@@ -1,0 +1,331 @@
+//! The engine as the services see it: async calls that end when their effect is durable.
+//!
+//! Dropping a call never leaves half of it: what writes happens in the owning partition, a wait ends, and leases that
+//! nobody took go back.
+
+use crate::{
+    base::{
+        id::{LeaseId, MessageSeq, PartitionId, QueueId, RedriveId},
+        name::{AccountId, QueuePath},
+        reason::{Reason, Refusal},
+    },
+    domain::queue::Delivery,
+    engine::{
+        command::{Answer, CatalogAnswer, Command, Then},
+        definition::{QueueDefinition, QueueOptions},
+        host::Host,
+        inbox::Inbox,
+        message::{
+            BrowseOptions, BrowsedMessage, BrowsedPage, Outcome, QueueStats, Receipt, ReceiveOptions, ReceivedMessage,
+            Redrive, SendBatch, SentMessage,
+        },
+    },
+};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+pub use super::host::{EngineStatus, Recovery};
+
+/// A handle to the engine; clones share it.
+#[derive(Clone)]
+pub struct Engine(pub(super) Arc<Host>);
+
+/// What a creation found or made.
+#[derive(Debug)]
+pub struct Created {
+    pub definition: Arc<QueueDefinition>,
+    /// The queue was there before; its options may be others than those asked for.
+    pub existed: bool,
+}
+
+impl Engine {
+    pub fn region(&self) -> &str {
+        &self.0.region
+    }
+
+    /// # Errors
+    ///
+    /// `QUEUE_NOT_FOUND`.
+    pub fn find_queue(&self, path: &QueuePath) -> Result<Arc<QueueDefinition>, Refusal> {
+        self.0.shared.directory.find(path).ok_or_else(|| {
+            Refusal::new(Reason::QueueNotFound, format!("queue {path} does not exist")).with("queue", path)
+        })
+    }
+
+    pub fn queue_by_id(&self, id: QueueId) -> Option<Arc<QueueDefinition>> {
+        self.0.shared.directory.by_id(id)
+    }
+
+    /// How many queues there are.
+    pub fn queue_count(&self) -> usize {
+        self.0.shared.directory.len()
+    }
+
+    /// Queues of an account whose names start with `prefix`, by name, behind `after`.
+    pub fn list_queues(
+        &self,
+        account: &AccountId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Vec<Arc<QueueDefinition>> {
+        self.0.shared.directory.list(account, prefix, after, limit)
+    }
+
+    /// Creates a queue, or returns the one of that name as it is.
+    pub async fn create_queue(&self, path: QueuePath, options: QueueOptions) -> Result<Created, Refusal> {
+        let answer = self
+            .ask_catalog(|then: Then<CatalogAnswer>| Command::Create { path, options: Box::new(options), then })
+            .await?;
+        Ok(Created { definition: answer.definition, existed: answer.existed })
+    }
+
+    pub async fn update_queue(
+        &self,
+        id: QueueId,
+        expected_revision: Option<u64>,
+        options: QueueOptions,
+    ) -> Result<Arc<QueueDefinition>, Refusal> {
+        let options = Box::new(options);
+        let answer: CatalogAnswer =
+            self.ask_catalog(|then| Command::Update { id, expected_revision, options, then }).await?;
+        Ok(answer.definition)
+    }
+
+    pub async fn delete_queue(&self, id: QueueId, expected_revision: Option<u64>) -> Result<(), Refusal> {
+        let _gone: Arc<QueueDefinition> =
+            self.ask_catalog(|then| Command::Remove { id, expected_revision, then }).await?;
+        Ok(())
+    }
+
+    /// Stores messages; one result each, in order.
+    pub async fn send(
+        &self,
+        queue: &QueueDefinition,
+        batch: SendBatch,
+    ) -> Result<Vec<Result<SentMessage, Refusal>>, Refusal> {
+        self.0.refuse_growth_when_full()?;
+        let bytes = batch.messages.iter().map(|message| message.size as usize).sum();
+        self.ask(queue.partition, bytes, |answer| Command::Send { queue: queue.id, batch, answer }).await
+    }
+
+    /// The last sequence stored of a producer; zero when unknown.
+    pub async fn producer_sequence(&self, queue: &QueueDefinition, producer: Arc<str>) -> Result<u64, Refusal> {
+        let id = queue.id;
+        self.ask(queue.partition, 0, |answer| Command::ProducerSequence { queue: id, producer, answer }).await
+    }
+
+    /// Leases messages, waiting up to `options.wait` for the first.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call ends its wait; what was leased for it becomes visible again, uncounted.
+    pub async fn receive(
+        &self,
+        queue: &QueueDefinition,
+        options: ReceiveOptions,
+    ) -> Result<Vec<ReceivedMessage>, Refusal> {
+        let inbox = self.0.inbox(queue.partition)?.clone();
+        let number = self.0.next_number();
+        let waits = !options.wait.is_zero();
+        let fifo = queue.options.fifo.is_some();
+        let (answer, deliveries) = oneshot::channel();
+        inbox.push(Command::Receive { queue: queue.id, options, number, answer }, 0)?;
+        let mut wait = WaitGuard { inbox: &inbox, queue: queue.id, number, armed: waits };
+        let deliveries = deliveries.await.map_err(|_| closing())??;
+        wait.armed = false;
+        if deliveries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut leases = LeaseGuard { inbox: &inbox, queue: queue.id, leases: leases_of(&deliveries) };
+        let locations = deliveries.iter().map(|delivery| delivery.location).collect();
+        let payloads = self.0.payloads.fetch(queue.partition, locations).await;
+        leases.leases.clear();
+        let mut received = Vec::with_capacity(deliveries.len());
+        for (delivery, payload) in deliveries.into_iter().zip(payloads) {
+            match payload {
+                Ok(payload) => received.push(ReceivedMessage {
+                    receipt: Receipt {
+                        partition: queue.partition,
+                        queue: queue.id,
+                        seq: delivery.seq,
+                        lease: delivery.lease,
+                    },
+                    payload,
+                    sequence_number: fifo.then_some(delivery.seq.0),
+                    receive_count: delivery.receive_count,
+                    send_time: delivery.send_time,
+                    first_receive: delivery.first_receive.unwrap_or(delivery.send_time),
+                    lease_until: delivery.lease_until,
+                    size: delivery.size,
+                }),
+                Err(error) => self.0.report_unreadable(queue, delivery.seq, &error),
+            }
+        }
+        Ok(received)
+    }
+
+    /// Settles leases; one result each, in order, durable on return.
+    pub async fn settle(
+        &self,
+        queue: &QueueDefinition,
+        settlements: Vec<(Receipt, Outcome)>,
+    ) -> Result<Vec<Result<(), Refusal>>, Refusal> {
+        let foreign = |receipt: &Receipt| receipt.queue != queue.id || receipt.partition != queue.partition;
+        let strangers: Vec<bool> = settlements.iter().map(|(receipt, _)| foreign(receipt)).collect();
+        let own = settlements
+            .into_iter()
+            .filter(|(receipt, _)| !foreign(receipt))
+            .map(|(receipt, outcome)| (receipt.seq, receipt.lease, outcome))
+            .collect();
+        let id = queue.id;
+        let results: Vec<Result<(), Refusal>> =
+            self.ask(queue.partition, 0, |answer| Command::Settle { queue: id, settlements: own, answer }).await?;
+        let mut results = results.into_iter();
+        let refusal = || {
+            let message = format!("the receipt handle is not one of queue {}", queue.path);
+            Refusal::new(Reason::ReceiptHandleInvalid, message).at("receipt_handle")
+        };
+        let result_of = |stranger| if stranger { Err(refusal()) } else { results.next().unwrap_or(Err(closing())) };
+        Ok(strangers.into_iter().map(result_of).collect())
+    }
+
+    /// The lease as text for clients.
+    pub fn receipt_handle(&self, receipt: &Receipt) -> String {
+        self.0.receipts.handle(receipt)
+    }
+
+    /// # Errors
+    ///
+    /// `RECEIPT_HANDLE_INVALID`: this broker never gave it out.
+    pub fn parse_receipt(&self, handle: &str) -> Result<Receipt, Refusal> {
+        self.0.receipts.parse(handle)
+    }
+
+    /// Deletes every message; tells how many.
+    pub async fn purge(&self, queue: &QueueDefinition) -> Result<u64, Refusal> {
+        let id = queue.id;
+        self.ask(queue.partition, 0, |answer| Command::Purge { queue: id, answer }).await
+    }
+
+    /// Looks at messages without leasing them.
+    pub async fn browse(&self, queue: &QueueDefinition, options: BrowseOptions) -> Result<BrowsedPage, Refusal> {
+        let id = queue.id;
+        let page = self.ask(queue.partition, 0, |answer| Command::Browse { queue: id, options, answer }).await?;
+        let locations = page.messages.iter().map(|message| message.location).collect();
+        let payloads = self.0.payloads.fetch(queue.partition, locations).await;
+        let mut messages = Vec::with_capacity(page.messages.len());
+        for (found, payload) in page.messages.into_iter().zip(payloads) {
+            match payload {
+                Ok(payload) => messages.push(BrowsedMessage {
+                    seq: found.seq,
+                    state: found.state,
+                    payload,
+                    sequence_number: page.fifo.then_some(found.seq.0),
+                    receive_count: found.receive_count,
+                    send_time: found.send_time,
+                    first_receive: found.first_receive,
+                    visible_at: found.visible_at,
+                    size: found.size,
+                }),
+                Err(error) => self.0.report_unreadable(queue, found.seq, &error),
+            }
+        }
+        Ok(BrowsedPage { messages, next: page.next })
+    }
+
+    pub async fn stats(&self, queue: &QueueDefinition) -> Result<QueueStats, Refusal> {
+        let id = queue.id;
+        self.ask(queue.partition, 0, |answer| Command::Stats { queue: id, answer }).await
+    }
+
+    /// Starts moving messages out of a dead-letter queue.
+    pub async fn start_redrive(
+        &self,
+        source: &QueueDefinition,
+        destination: Option<QueueId>,
+        max_messages_per_second: u32,
+    ) -> Result<Redrive, Refusal> {
+        let (queue, id, rate) = (source.id, self.0.new_redrive_id(), max_messages_per_second);
+        let command = |answer| Command::StartRedrive { queue, id, to: destination, rate, answer };
+        self.ask(source.partition, 0, command).await
+    }
+
+    pub async fn list_redrives(&self, source: &QueueDefinition) -> Result<Vec<Redrive>, Refusal> {
+        let id = source.id;
+        self.ask(source.partition, 0, |answer| Command::ListRedrives { queue: id, answer }).await
+    }
+
+    pub async fn cancel_redrive(&self, source: &QueueDefinition, id: RedriveId) -> Result<Redrive, Refusal> {
+        let queue = source.id;
+        self.ask(source.partition, 0, |answer| Command::CancelRedrive { queue, id, answer }).await
+    }
+
+    pub fn status(&self) -> EngineStatus {
+        self.0.status()
+    }
+
+    /// Writes a checkpoint and ends every thread; calls are refused from now on. Blocks: not for async workers.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
+    async fn ask<T>(
+        &self,
+        partition: PartitionId,
+        bytes: usize,
+        command: impl FnOnce(Answer<T>) -> Command,
+    ) -> Result<T, Refusal> {
+        let (answer, result) = oneshot::channel();
+        self.0.inbox(partition)?.push(command(answer), bytes)?;
+        result.await.map_err(|_| closing())?
+    }
+
+    async fn ask_catalog<T: Send + 'static>(&self, command: impl FnOnce(Then<T>) -> Command) -> Result<T, Refusal> {
+        let (answer, result) = oneshot::channel();
+        // A caller that is gone does not hear of it; the change is made all the same.
+        let then: Then<T> = Box::new(move |result| drop(answer.send(result)));
+        self.0.inbox(PartitionId(0))?.push(command(then), 0)?;
+        result.await.map_err(|_| closing())?
+    }
+}
+
+fn closing() -> Refusal {
+    Refusal::new(Reason::Draining, "the broker is shutting down")
+}
+
+fn leases_of(deliveries: &[Delivery]) -> Vec<(MessageSeq, LeaseId)> {
+    deliveries.iter().map(|delivery| (delivery.seq, delivery.lease)).collect()
+}
+
+/// Ends the wait of a receive that is dropped.
+struct WaitGuard<'a> {
+    inbox: &'a Arc<Inbox<Command>>,
+    queue: QueueId,
+    number: u64,
+    armed: bool,
+}
+
+impl Drop for WaitGuard<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.inbox.push_internal(Command::CancelWait { queue: self.queue, number: self.number });
+        }
+    }
+}
+
+/// Gives leases back when their receive is dropped before it returned them.
+struct LeaseGuard<'a> {
+    inbox: &'a Arc<Inbox<Command>>,
+    queue: QueueId,
+    leases: Vec<(MessageSeq, LeaseId)>,
+}
+
+impl Drop for LeaseGuard<'_> {
+    fn drop(&mut self) {
+        if !self.leases.is_empty() {
+            let leases = std::mem::take(&mut self.leases);
+            self.inbox.push_internal(Command::Release { queue: self.queue, leases });
+        }
+    }
+}

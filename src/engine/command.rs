@@ -1,0 +1,162 @@
+//! What a partition is asked. Each command carries the way its answer goes; the answer leaves when it is durable.
+
+use crate::{
+    base::{
+        id::{LeaseId, Location, MessageSeq, QueueId, RedriveId},
+        name::QueuePath,
+        reason::Refusal,
+        time::Timestamp,
+    },
+    domain::queue::Delivery,
+    engine::{
+        definition::{QueueDefinition, QueueOptions},
+        image::PartitionImage,
+        journal::OutboxItem,
+        message::{
+            BrowseOptions, MessageState, Outcome, Payload, QueueStats, ReceiveOptions, Redrive, SendBatch, SentMessage,
+        },
+    },
+};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+pub(crate) type Answer<T> = oneshot::Sender<Result<T, Refusal>>;
+
+/// Called with the result on the thread that makes it durable; for work that goes on inside the engine.
+pub(crate) type Then<T> = Box<dyn FnOnce(Result<T, Refusal>) + Send>;
+
+pub(crate) enum Command {
+    Send {
+        queue: QueueId,
+        batch: SendBatch,
+        answer: Answer<Vec<Result<SentMessage, Refusal>>>,
+    },
+    ProducerSequence {
+        queue: QueueId,
+        producer: Arc<str>,
+        answer: Answer<u64>,
+    },
+    /// `number` names the wait, for `CancelWait`; it rises from call to call.
+    Receive {
+        queue: QueueId,
+        options: ReceiveOptions,
+        number: u64,
+        answer: Answer<Vec<Delivery>>,
+    },
+    CancelWait {
+        queue: QueueId,
+        number: u64,
+    },
+    Settle {
+        queue: QueueId,
+        settlements: Vec<Settlement>,
+        answer: Answer<Vec<Result<(), Refusal>>>,
+    },
+    /// Leases whose taker went away before it got them: visible again, as if never received.
+    Release {
+        queue: QueueId,
+        leases: Vec<(MessageSeq, LeaseId)>,
+    },
+    Purge {
+        queue: QueueId,
+        answer: Answer<u64>,
+    },
+    Browse {
+        queue: QueueId,
+        options: BrowseOptions,
+        answer: Answer<BrowsePage>,
+    },
+    Stats {
+        queue: QueueId,
+        answer: Answer<QueueStats>,
+    },
+    StartRedrive {
+        queue: QueueId,
+        id: RedriveId,
+        to: Option<QueueId>,
+        rate: u32,
+        answer: Answer<Redrive>,
+    },
+    ListRedrives {
+        queue: QueueId,
+        answer: Answer<Vec<Redrive>>,
+    },
+    CancelRedrive {
+        queue: QueueId,
+        id: RedriveId,
+        answer: Answer<Redrive>,
+    },
+    // Between partitions.
+    OpenQueue {
+        definition: Arc<QueueDefinition>,
+        then: Then<()>,
+    },
+    CloseQueue {
+        queue: QueueId,
+        then: Then<()>,
+    },
+    Accept {
+        item: OutboxItem,
+        source: crate::base::id::PartitionId,
+        payload: Box<Payload>,
+        then: Then<()>,
+    },
+    TransfersDone {
+        below: u64,
+    },
+    Reroute {
+        number: u64,
+        to: QueueId,
+    },
+    // Partition 0: the catalog.
+    Create {
+        path: QueuePath,
+        options: Box<QueueOptions>,
+        then: Then<CatalogAnswer>,
+    },
+    Update {
+        id: QueueId,
+        expected_revision: Option<u64>,
+        options: Box<QueueOptions>,
+        then: Then<CatalogAnswer>,
+    },
+    Remove {
+        id: QueueId,
+        expected_revision: Option<u64>,
+        then: Then<Arc<QueueDefinition>>,
+    },
+    // The checkpointer.
+    Freeze {
+        answer: std::sync::mpsc::Sender<Box<PartitionImage>>,
+    },
+    Trim {
+        below: crate::base::id::Lsn,
+    },
+}
+
+pub(crate) type Settlement = (MessageSeq, LeaseId, Outcome);
+
+pub(crate) struct CatalogAnswer {
+    pub(crate) definition: Arc<QueueDefinition>,
+    pub(crate) existed: bool,
+}
+
+pub(crate) struct BrowsePage {
+    pub(crate) messages: Vec<Browsed>,
+    /// Where to go on; `None` at the end.
+    pub(crate) next: Option<MessageSeq>,
+    pub(crate) fifo: bool,
+}
+
+/// A message that a browse found; its payload is read outside the partition's thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Browsed {
+    pub(crate) seq: MessageSeq,
+    pub(crate) state: MessageState,
+    pub(crate) location: Location,
+    pub(crate) receive_count: u32,
+    pub(crate) send_time: Timestamp,
+    pub(crate) first_receive: Option<Timestamp>,
+    pub(crate) visible_at: Timestamp,
+    pub(crate) size: u32,
+}

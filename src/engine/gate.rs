@@ -1,0 +1,91 @@
+//! Replies that wait for the disk: each leaves when the frame it depends on is durable, never before.
+
+use crate::base::id::Lsn;
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
+
+/// Runs once, on the thread that makes its frame durable or on the one that finds it durable already.
+pub(crate) type Reply = Box<dyn FnOnce() + Send>;
+
+/// The durable position of one partition, and who waits for a higher one.
+#[derive(Default)]
+pub(crate) struct Gate(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    durable: Lsn,
+    /// In rising order of LSN.
+    waiting: VecDeque<(Lsn, Vec<Reply>)>,
+}
+
+impl Gate {
+    pub(crate) fn new(durable: Lsn) -> Self {
+        Self(Mutex::new(Inner { durable, waiting: VecDeque::new() }))
+    }
+
+    pub(crate) fn durable(&self) -> Lsn {
+        self.lock().durable
+    }
+
+    /// Runs `reply` once `lsn` is durable: now, if it is.
+    pub(crate) fn when(&self, lsn: Lsn, reply: Reply) {
+        let mut inner = self.lock();
+        if lsn <= inner.durable {
+            drop(inner);
+            return reply();
+        }
+        let at = inner.waiting.partition_point(|(waiting, _)| *waiting < lsn);
+        match inner.waiting.get_mut(at) {
+            Some((waiting, replies)) if *waiting == lsn => replies.push(reply),
+            _ => inner.waiting.insert(at, (lsn, vec![reply])),
+        }
+    }
+
+    /// Lets everything out that waits for `lsn` or less.
+    pub(crate) fn open(&self, lsn: Lsn) {
+        let mut inner = self.lock();
+        inner.durable = inner.durable.max(lsn);
+        let out = inner.waiting.partition_point(|(waiting, _)| *waiting <= lsn);
+        let ready: Vec<_> = inner.waiting.drain(..out).collect();
+        drop(inner);
+        for reply in ready.into_iter().flat_map(|(_, replies)| replies) {
+            reply();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    #[test]
+    fn a_reply_leaves_when_its_frame_is_durable_and_not_before() {
+        let gate = Gate::new(Lsn(5));
+        let seen = Arc::new(AtomicU64::new(0));
+        let reply = |bit: u64| -> Reply {
+            let seen = seen.clone();
+            Box::new(move || {
+                seen.fetch_or(bit, Ordering::Relaxed);
+            })
+        };
+        gate.when(Lsn(5), reply(1));
+        gate.when(Lsn(7), reply(4));
+        gate.when(Lsn(6), reply(2));
+        assert_eq!(seen.load(Ordering::Relaxed), 1);
+        gate.open(Lsn(6));
+        assert_eq!(seen.load(Ordering::Relaxed), 3);
+        gate.open(Lsn(7));
+        assert_eq!(seen.load(Ordering::Relaxed), 7);
+        assert_eq!(gate.durable(), Lsn(7));
+    }
+}

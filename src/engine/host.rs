@@ -1,0 +1,170 @@
+//! What stands behind the handles: the partitions' inboxes, the threads, and what the broker says of itself.
+
+use crate::{
+    base::{
+        entropy::Entropy,
+        id::{MessageSeq, PartitionId, RedriveId},
+        reason::{Reason, Refusal},
+        time::Timestamp,
+    },
+    engine::{
+        command::Command,
+        definition::QueueDefinition,
+        inbox::Inbox,
+        partition::worker::Shared,
+        payloads::{Payloads, Unreadable},
+        receipt::Receipts,
+    },
+    storage::{
+        io::Space,
+        log::{LocalLog, LogStore},
+    },
+};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+/// What the broker says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct EngineStatus {
+    pub ready: bool,
+    pub started: Timestamp,
+    pub recovery: Recovery,
+    pub disk_used_bytes: u64,
+    pub disk_free_bytes: u64,
+    /// Names such as `DISK_LOW`, `CORRUPT_SEGMENT`, `INDEX_FAILED`.
+    pub alarms: Vec<String>,
+}
+
+/// How the last start went.
+#[derive(Clone, Debug, Default)]
+pub struct Recovery {
+    pub duration: Duration,
+    pub frames: u64,
+    pub truncated_bytes: u64,
+    pub clean: bool,
+}
+
+pub(crate) struct Host {
+    pub(super) region: String,
+    pub(super) shared: Shared,
+    pub(super) payloads: Payloads,
+    pub(super) receipts: Receipts,
+    pub(super) log: Arc<LocalLog>,
+    pub(super) entropy: Mutex<Box<dyn Entropy>>,
+    pub(super) started: Timestamp,
+    pub(super) recovery: Recovery,
+    pub(super) alarms: Arc<Alarms>,
+    pub(super) numbers: AtomicU64,
+    pub(super) threads: Mutex<Option<Threads>>,
+}
+
+/// The threads, in the order they end.
+pub(crate) struct Threads {
+    /// Dropping it asks the checkpointer for a last checkpoint and its end.
+    pub(super) stop_checkpointer: mpsc::Sender<()>,
+    pub(super) checkpointer: JoinHandle<()>,
+    pub(super) partitions: Vec<JoinHandle<()>>,
+    pub(super) pump: JoinHandle<()>,
+}
+
+/// Conditions that an operator should see, by name.
+#[derive(Default)]
+pub(crate) struct Alarms {
+    raised: Mutex<BTreeSet<&'static str>>,
+    /// Nothing that grows is accepted.
+    pub(super) disk_low: AtomicBool,
+}
+
+impl Alarms {
+    pub(crate) fn set(&self, name: &'static str, on: bool) {
+        let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = if on { raised.insert(name) } else { raised.remove(name) };
+        if changed && on {
+            tracing::warn!(alarm = name, "alarm raised");
+        } else if changed {
+            tracing::info!(alarm = name, "alarm cleared");
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
+        raised.iter().map(|name| (*name).to_owned()).collect()
+    }
+}
+
+impl Host {
+    pub(super) fn inbox(&self, partition: PartitionId) -> Result<&Arc<Inbox<Command>>, Refusal> {
+        self.shared
+            .inbox(partition)
+            .ok_or_else(|| Refusal::new(Reason::Internal, format!("partition {partition} is not one of this broker's")))
+    }
+
+    /// A number that rises from call to call.
+    pub(super) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn new_redrive_id(&self) -> RedriveId {
+        let mut entropy = self.entropy.lock().unwrap_or_else(PoisonError::into_inner);
+        RedriveId(crate::base::entropy::random_16(entropy.as_mut()))
+    }
+
+    pub(super) fn refuse_growth_when_full(&self) -> Result<(), Refusal> {
+        if self.alarms.disk_low.load(Ordering::Relaxed) {
+            return Err(Refusal::new(Reason::StorageFull, "the disk is nearly full: nothing that grows is accepted"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn report_unreadable(&self, queue: &QueueDefinition, seq: MessageSeq, error: &Unreadable) {
+        self.alarms.set("CORRUPT_ENTRY", true);
+        tracing::error!(queue = %queue.path, message = seq.0, %error, "a stored message cannot be read");
+    }
+
+    pub(super) fn status(&self) -> EngineStatus {
+        let space = self.log.space().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the disk does not tell its space");
+            Space { free: 0, total: 0 }
+        });
+        EngineStatus {
+            ready: self.threads.lock().unwrap_or_else(PoisonError::into_inner).is_some(),
+            started: self.started,
+            recovery: self.recovery.clone(),
+            disk_used_bytes: space.total.saturating_sub(space.free),
+            disk_free_bytes: space.free,
+            alarms: self.alarms.names(),
+        }
+    }
+
+    /// Checkpoint, then the partitions, then the log. What was accepted is durable when this returns.
+    pub(super) fn close(&self) {
+        let Some(threads) = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        drop(threads.stop_checkpointer);
+        join("checkpointer", threads.checkpointer);
+        for inbox in self.shared.inboxes.iter() {
+            inbox.close();
+        }
+        for partition in threads.partitions {
+            join("partition", partition);
+        }
+        if let Err(error) = self.log.close() {
+            tracing::error!(%error, "the log did not close cleanly");
+        }
+        // The pump ends by itself: nothing it hands over is taken any more, and the outbox is durable.
+        drop(threads.pump);
+    }
+}
+
+fn join(what: &str, thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!(thread = what, "a thread ended in a panic");
+    }
+}

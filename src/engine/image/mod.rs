@@ -1,0 +1,50 @@
+//! A partition's state as a checkpoint keeps it, and its bytes.
+
+mod head;
+mod page;
+mod section;
+
+pub(crate) use page::{decode_page, encode_page};
+pub(crate) use section::{Section, decode_section, encode_section};
+
+use crate::{
+    base::{
+        id::{Lsn, PartitionId, QueueId},
+        name::QueuePath,
+        time::Timestamp,
+    },
+    domain::queue::{Head, Page},
+    engine::{definition::QueueDefinition, journal::OutboxItem},
+};
+use std::sync::Arc;
+
+/// A partition at one frame: what its thread hands to the checkpointer. Plain data; encoding happens elsewhere.
+pub(crate) struct PartitionImage {
+    pub(crate) partition: PartitionId,
+    /// Everything up to this frame is in the image.
+    pub(crate) lsn: Lsn,
+    pub(crate) next_lease: u64,
+    pub(crate) next_transfer: u64,
+    pub(crate) outbox: Vec<OutboxItem>,
+    pub(crate) queues: Vec<QueueImage>,
+    /// Partition 0 only.
+    pub(crate) catalog: Option<CatalogImage>,
+    /// Frames below this hold nothing that lives.
+    pub(crate) oldest: Lsn,
+}
+
+pub(crate) struct QueueImage {
+    pub(crate) id: QueueId,
+    pub(crate) head: Head,
+    /// Every page that holds messages.
+    pub(crate) pages: Vec<u64>,
+    /// The pages that changed since the last image; `None`: gone.
+    pub(crate) dirty: Vec<(u64, Option<Page>)>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct CatalogImage {
+    pub(crate) next_id: u64,
+    pub(crate) queues: Vec<Arc<QueueDefinition>>,
+    pub(crate) deleted: Vec<(QueuePath, Timestamp)>,
+}

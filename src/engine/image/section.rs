@@ -1,0 +1,103 @@
+//! A partition's section of a snapshot file.
+
+use super::{
+    CatalogImage, PartitionImage,
+    head::{head_from, head_to},
+};
+use crate::{
+    base::{
+        id::{Lsn, PartitionId, QueueId},
+        name::{AccountId, QueueName, QueuePath},
+        time::Timestamp,
+    },
+    domain::queue::Head,
+    engine::journal::{DecodeError, OutboxItem, definition_from, definition_to, item_from, item_to},
+    proto::storage::v1 as wire,
+};
+use prost::Message as _;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What a section says; the messages come from the index.
+pub(crate) struct Section {
+    pub(crate) partition: PartitionId,
+    pub(crate) lsn: Lsn,
+    pub(crate) next_lease: u64,
+    pub(crate) next_transfer: u64,
+    pub(crate) outbox: Vec<OutboxItem>,
+    pub(crate) queues: Vec<(QueueId, Head, BTreeMap<u64, Lsn>)>,
+    pub(crate) catalog: Option<CatalogImage>,
+}
+
+/// The section's bytes. `page_lsns` knows the frame each page of the index is current at.
+pub(crate) fn encode_section(image: &PartitionImage, page_lsns: &BTreeMap<QueueId, BTreeMap<u64, Lsn>>) -> Vec<u8> {
+    let queues = image.queues.iter().map(|queue| {
+        let lsns = page_lsns.get(&queue.id);
+        let lsn_of = |number: &u64| lsns.and_then(|lsns| lsns.get(number)).map_or(0, |lsn| lsn.0);
+        wire::QueueImage {
+            id: queue.id.0,
+            head: Some(head_to(&queue.head)),
+            pages: queue.pages.iter().map(|number| wire::PageRef { number: *number, lsn: lsn_of(number) }).collect(),
+        }
+    });
+    let message = wire::PartitionImage {
+        partition: image.partition.0,
+        lsn: image.lsn.0,
+        next_lease: image.next_lease,
+        next_transfer: image.next_transfer,
+        outbox: image.outbox.iter().map(item_to).collect(),
+        queues: queues.collect(),
+        catalog: image.catalog.as_ref().map(catalog_to),
+    };
+    message.encode_to_vec()
+}
+
+pub(crate) fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
+    let image = wire::PartitionImage::decode(bytes)?;
+    let queues = image.queues.into_iter().map(|queue| {
+        let head = head_from(queue.head.ok_or(DecodeError::Missing("head"))?)?;
+        let pages = queue.pages.into_iter().map(|page| (page.number, Lsn(page.lsn))).collect();
+        Ok((QueueId(queue.id), head, pages))
+    });
+    Ok(Section {
+        partition: PartitionId(image.partition),
+        lsn: Lsn(image.lsn),
+        next_lease: image.next_lease,
+        next_transfer: image.next_transfer,
+        outbox: image.outbox.into_iter().map(item_from).collect::<Result<_, _>>()?,
+        queues: queues.collect::<Result<_, DecodeError>>()?,
+        catalog: image.catalog.map(catalog_from).transpose()?,
+    })
+}
+
+fn catalog_to(catalog: &CatalogImage) -> wire::CatalogImage {
+    wire::CatalogImage {
+        next_id: catalog.next_id,
+        queues: catalog.queues.iter().map(|definition| definition_to(definition)).collect(),
+        deleted: catalog
+            .deleted
+            .iter()
+            .map(|(path, at)| wire::DeletedName {
+                account: path.account.to_string(),
+                name: path.name.to_string(),
+                at_ms: at.0,
+            })
+            .collect(),
+    }
+}
+
+fn catalog_from(catalog: wire::CatalogImage) -> Result<CatalogImage, DecodeError> {
+    let deleted = catalog.deleted.into_iter().map(|deleted| {
+        let account = AccountId::parse(&deleted.account).map_err(|_| DecodeError::Missing("account"))?;
+        let name = QueueName::parse(&deleted.name).map_err(|_| DecodeError::Missing("queue name"))?;
+        Ok((QueuePath { account, name }, Timestamp(deleted.at_ms)))
+    });
+    Ok(CatalogImage {
+        next_id: catalog.next_id,
+        queues: catalog
+            .queues
+            .into_iter()
+            .map(|queue| definition_from(queue).map(Arc::new))
+            .collect::<Result<_, _>>()?,
+        deleted: deleted.collect::<Result<_, DecodeError>>()?,
+    })
+}

@@ -1,0 +1,180 @@
+//! Entries to records.
+
+use super::{
+    header::{definition_from, item_from, path_from, redrive_id, settings_from},
+    kind,
+    record::Record,
+};
+use crate::{
+    base::{
+        id::{LeaseId, MessageId, MessageSeq, PartitionId, QueueId, TransferKey},
+        time::Timestamp,
+    },
+    domain::queue::event::{Event, Received, RedriveOutcome, RedriveStarted, Sent, VisibilityChanged},
+    engine::message::{Attribute, AttributeValue, Payload},
+    proto::storage::v1 as wire,
+    storage::log::StoredEntry,
+};
+use prost::Message as _;
+use std::sync::Arc;
+
+/// An entry whose CRC is right and whose content is not.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DecodeError {
+    #[error("entry kind {0} is unknown to this version")]
+    UnknownKind(u8),
+    #[error("an entry's header is malformed: {0}")]
+    Header(#[from] prost::DecodeError),
+    #[error("an entry's header lacks a valid {0}")]
+    Missing(&'static str),
+}
+
+/// What an entry says happened.
+pub(crate) fn decode(entry: &StoredEntry) -> Result<Record, DecodeError> {
+    let queue = QueueId(entry.target);
+    let seq = MessageSeq(entry.seq);
+    let event = match entry.kind {
+        kind::SENT => Event::Sent(sent(seq, wire::SentHeader::decode(&*entry.header)?)?),
+        kind::RECEIVED => Event::Received(received(seq, wire::ReceivedHeader::decode(&*entry.header)?)),
+        kind::VISIBILITY_CHANGED => {
+            let header = wire::VisibilityChangedHeader::decode(&*entry.header)?;
+            Event::VisibilityChanged(VisibilityChanged {
+                seq,
+                lease: LeaseId(header.lease),
+                visible_at: Timestamp(header.visible_at_ms),
+                receive_count: header.receive_count,
+                at: Timestamp(header.at_ms),
+            })
+        }
+        kind::DELETED => Event::Deleted { seq },
+        kind::EXPIRED => {
+            let mut at = 0_u64;
+            let deltas = wire::ExpiredHeader::decode(&*entry.header)?.seq_deltas;
+            let seqs = deltas.into_iter().map(|delta| {
+                at = at.saturating_add(delta);
+                MessageSeq(at)
+            });
+            Event::Expired { seqs: seqs.collect() }
+        }
+        kind::PURGED => {
+            let header = wire::PurgedHeader::decode(&*entry.header)?;
+            Event::Purged { below: seq, at: Timestamp(header.at_ms) }
+        }
+        kind::SETTINGS_CHANGED => Event::SettingsChanged(settings_from(wire::Settings::decode(&*entry.header)?)),
+        kind::REDRIVE_STARTED => {
+            Event::RedriveStarted(redrive_started_from(wire::RedriveStartedHeader::decode(&*entry.header)?)?)
+        }
+        kind::REDRIVE_ENDED => redrive_ended_from(wire::RedriveEndedHeader::decode(&*entry.header)?)?,
+        _ => return decode_partition(entry),
+    };
+    Ok(Record::Queue(queue, event))
+}
+
+/// The records that are not about one queue's messages.
+fn decode_partition(entry: &StoredEntry) -> Result<Record, DecodeError> {
+    let queue = QueueId(entry.target);
+    Ok(match entry.kind {
+        kind::MOVED => {
+            let header = wire::MovedHeader::decode(&*entry.header)?;
+            Record::Moved(item_from(header.item.ok_or(DecodeError::Missing("item"))?)?)
+        }
+        kind::TRANSFERS_DONE => Record::TransfersDone { below: entry.seq },
+        kind::TRANSFER_REROUTED => {
+            let header = wire::ReroutedHeader::decode(&*entry.header)?;
+            Record::Rerouted { old: entry.seq, item: item_from(header.item.ok_or(DecodeError::Missing("item"))?)? }
+        }
+        kind::QUEUE_OPENED => Record::QueueOpened(queue, settings_from(wire::Settings::decode(&*entry.header)?)),
+        kind::QUEUE_CLOSED => Record::QueueClosed(queue),
+        kind::QUEUE_DEFINED => {
+            Record::Defined(Arc::new(definition_from(wire::QueueDefinition::decode(&*entry.header)?)?))
+        }
+        kind::QUEUE_REMOVED => {
+            let header = wire::QueueRemovedHeader::decode(&*entry.header)?;
+            let path = path_from(&header.account, &header.name)?;
+            Record::Removed { id: queue, path, at: Timestamp(header.at_ms) }
+        }
+        unknown => return Err(DecodeError::UnknownKind(unknown)),
+    })
+}
+
+/// What a consumer gets of a stored message.
+pub(crate) fn payload(entry: &StoredEntry) -> Result<Payload, DecodeError> {
+    if entry.kind != kind::SENT {
+        return Err(DecodeError::UnknownKind(entry.kind));
+    }
+    let header = wire::SentHeader::decode(&*entry.header)?;
+    Ok(Payload {
+        message_id: message_id(&header.message_id)?,
+        body: entry.body.clone(),
+        attributes: header.attributes.into_iter().map(attribute).collect::<Result<_, _>>()?,
+        group: header.group.map(Into::into),
+        deduplication_id: header.deduplication_id.map(Into::into),
+        sender: header.sender.into(),
+        trace_context: header.trace_context,
+        dead_letter_source: header.dead_letter_source,
+        dead_letter_reason: header.dead_letter_reason,
+    })
+}
+
+fn attribute(attribute: wire::Attribute) -> Result<Attribute, DecodeError> {
+    let value = match attribute.value.ok_or(DecodeError::Missing("attribute value"))? {
+        wire::attribute::Value::Text(text) => AttributeValue::Text(text),
+        wire::attribute::Value::Binary(bytes) => AttributeValue::Binary(bytes.into()),
+    };
+    Ok(Attribute { name: attribute.name, data_type: attribute.data_type, value })
+}
+
+fn message_id(bytes: &[u8]) -> Result<MessageId, DecodeError> {
+    Ok(MessageId(bytes.try_into().map_err(|_| DecodeError::Missing("message id"))?))
+}
+
+fn sent(seq: MessageSeq, header: wire::SentHeader) -> Result<Sent, DecodeError> {
+    Ok(Sent {
+        seq,
+        message_id: message_id(&header.message_id)?,
+        send_time: Timestamp(header.send_time_ms),
+        visible_at: Timestamp(header.visible_at_ms),
+        size: header.size,
+        group: header.group.map(Into::into),
+        deduplication_id: header.deduplication_id.map(Into::into),
+        receive_count: header.receive_count,
+        first_receive: header.first_receive_ms.map(Timestamp),
+        dead_letter_source: header.dead_letter_source_id.map(QueueId),
+        transfer: header
+            .transfer_source
+            .map(|source| TransferKey { source: PartitionId(source), number: header.transfer_number }),
+        producer: header.producer.map(|id| (id.into(), header.producer_sequence)),
+    })
+}
+
+fn received(seq: MessageSeq, header: wire::ReceivedHeader) -> Received {
+    Received {
+        seq,
+        lease: LeaseId(header.lease),
+        at: Timestamp(header.at_ms),
+        visible_at: Timestamp(header.visible_at_ms),
+        receive_count: header.receive_count,
+        attempt: header.attempt.map(Into::into),
+    }
+}
+
+pub(crate) fn redrive_started_from(header: wire::RedriveStartedHeader) -> Result<RedriveStarted, DecodeError> {
+    Ok(RedriveStarted {
+        id: redrive_id(&header.id)?,
+        to: header.target_queue.map(QueueId),
+        max_messages_per_second: header.max_messages_per_second,
+        messages_to_move: header.messages_to_move,
+        below: MessageSeq(header.below),
+        at: Timestamp(header.at_ms),
+    })
+}
+
+pub(crate) fn redrive_ended_from(header: wire::RedriveEndedHeader) -> Result<Event, DecodeError> {
+    use wire::redrive_ended_header::Outcome;
+    let outcome = match header.outcome.ok_or(DecodeError::Missing("outcome"))? {
+        Outcome::Cancelled(_) => RedriveOutcome::Cancelled,
+        Outcome::Completed(_) => RedriveOutcome::Completed,
+        Outcome::Failure(why) => RedriveOutcome::Failed { why: why.into() },
+    };
+    Ok(Event::RedriveEnded { id: redrive_id(&header.id)?, outcome, at: Timestamp(header.at_ms) })
+}

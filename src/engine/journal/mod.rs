@@ -1,0 +1,15 @@
+//! Events as entries of the log, and back.
+//!
+//! [`Record`] is everything a partition can write; [`encode`] and [`decode`] know the bytes. A kind's number and its
+//! header's fields never change their meaning.
+
+mod decode;
+mod encode;
+mod header;
+mod kind;
+mod record;
+
+pub(crate) use decode::{DecodeError, decode, payload, redrive_ended_from, redrive_started_from};
+pub(crate) use encode::{push, push_sent, redrive_ended_to, redrive_started_to};
+pub(crate) use header::{definition_from, definition_to, item_from, item_to, settings_from, settings_to};
+pub(crate) use record::{OutboxItem, OutboxReason, Record};

@@ -1,0 +1,373 @@
+//! Opening the engine: directory, snapshot, index, log, threads; in that order, and nothing is served before.
+//!
+//! The state is the snapshot's heads, the index's pages, and the log replayed over both. When the index cannot be
+//! trusted the pages are left out and the log is replayed from its oldest segment instead: the result is the same.
+
+use super::{
+    checkpoint::{Checkpointer, PageLsns, SECTION_KIND},
+    client::Engine,
+    command::Command,
+    directory::Directory,
+    gate::Gate,
+    host::{Alarms, Host, Recovery, Threads},
+    image::{Section, decode_page, decode_section},
+    inbox::Inbox,
+    journal,
+    options::{EngineHost, EngineOptions},
+    outbox,
+    partition::{
+        state::State,
+        worker::{Shared, Worker},
+    },
+    payloads::Payloads,
+    receipt::Receipts,
+    upkeep,
+};
+use crate::{
+    base::{
+        id::{Lsn, PartitionId},
+        time::Timestamp,
+    },
+    engine::catalog::CatalogRules,
+    storage::{
+        index::{IndexState, IndexStore},
+        log::{self, LocalLog, LogHost, LogStore, RecoveryReport, ReplayFrom, ReplayedFrame},
+        snapshot::Snapshot,
+        store::{self, IndexKind, Opened, Store},
+    },
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, atomic::AtomicU64, mpsc},
+    thread::JoinHandle,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    #[error(transparent)]
+    Log(#[from] log::OpenError),
+    #[error("partition {partition}: {source}")]
+    Acquire { partition: PartitionId, source: log::AppendError },
+    #[error("the log holds what this version cannot read, at frame {lsn} of partition {partition}: {what}")]
+    Replay { partition: PartitionId, lsn: Lsn, what: String },
+    #[error("the snapshot holds what this version cannot read: {0}")]
+    Snapshot(String),
+    #[error("a thread could not be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What replay builds: the partitions' states and where each stands.
+struct Rebuilt {
+    states: BTreeMap<PartitionId, State>,
+    from: ReplayFrom,
+    page_lsns: PageLsns,
+}
+
+/// Opens the engine over a data directory, making one where there is none. Blocks until everything is replayed.
+///
+/// # Errors
+///
+/// The directory cannot be used, or holds what this version cannot read. Damage that can be worked around is logged.
+pub fn open(options: &EngineOptions, mut host: EngineHost) -> Result<Engine, OpenError> {
+    let began = host.clock.now();
+    let mut entropy = (host.entropy)();
+    let opened = Store::open(
+        host.io.clone(),
+        &options.data_dir,
+        store::Options {
+            index: IndexKind::Sled { cache_bytes: options.index_cache_bytes },
+            pid: std::process::id(),
+            now: began,
+            node_id: 0,
+            partition_count: options.partitions,
+            entropy: entropy.as_mut(),
+        },
+    )?;
+    for warning in &opened.warnings {
+        tracing::warn!("{warning}");
+    }
+    let partitions = opened.identity.partition_count;
+    if partitions != options.partitions {
+        tracing::warn!(stored = partitions, asked = options.partitions, "the store keeps its number of partitions");
+    }
+    let mut rebuilt = rebuild(&opened, partitions)?;
+    let (log, report) = replay(&opened, options, &mut host, &mut rebuilt)?;
+    let log = Arc::new(log);
+    let recovery = Recovery {
+        duration: host.clock.now().since(began),
+        frames: report.replayed_frames,
+        truncated_bytes: report.torn_bytes_dropped,
+        clean: report.clean_shutdown,
+    };
+    let alarms = Arc::new(Alarms::default());
+    for lost in &report.corrupt {
+        alarms.set("CORRUPT_SEGMENT", true);
+        tracing::error!("acknowledged data is damaged: {lost}");
+    }
+    let engine = start(options, host, opened, rebuilt, log, Found { recovery, alarms, began, entropy })?;
+    Ok(engine)
+}
+
+/// What the opening learnt that the running engine keeps.
+struct Found {
+    recovery: Recovery,
+    alarms: Arc<Alarms>,
+    began: Timestamp,
+    entropy: Box<dyn crate::base::entropy::Entropy>,
+}
+
+/// Heads from the snapshot, messages from the index, or nothing of either.
+fn rebuild(opened: &Opened, partitions: u32) -> Result<Rebuilt, OpenError> {
+    let sections = sections(opened.snapshot.as_ref())?;
+    if let (Some(checkpoint), IndexState::Usable) = (&opened.checkpoint, &opened.index_state) {
+        let mut rebuilt = states(sections, partitions);
+        match load_pages(opened.index.as_ref(), &mut rebuilt) {
+            Ok(()) => {
+                let at_checkpoint =
+                    checkpoint.partitions.iter().all(|at| rebuilt.from.lsns.get(&at.partition) == Some(&at.lsn));
+                rebuilt.from.segment = at_checkpoint.then_some(checkpoint.wal_segment);
+                rebuilt.from.durable_seq = checkpoint.durable_seq;
+                return Ok(rebuilt);
+            }
+            Err(why) => tracing::warn!("the index cannot be used and is rebuilt from the log: {why}"),
+        }
+        return Ok(without_pages(self::sections(opened.snapshot.as_ref())?, partitions, checkpoint.durable_seq));
+    }
+    if let IndexState::Fresh { why } = &opened.index_state
+        && !opened.created
+    {
+        tracing::warn!("the index starts empty and is rebuilt from the log: {why}");
+    }
+    Ok(without_pages(sections, partitions, opened.checkpoint.as_ref().map_or(0, |at| at.durable_seq)))
+}
+
+fn without_pages(sections: Vec<Section>, partitions: u32, durable_seq: u64) -> Rebuilt {
+    let mut rebuilt = states(sections, partitions);
+    rebuilt.page_lsns.clear();
+    rebuilt.from = ReplayFrom { durable_seq, ..ReplayFrom::default() };
+    rebuilt
+}
+
+fn sections(snapshot: Option<&Snapshot>) -> Result<Vec<Section>, OpenError> {
+    let sections = snapshot.into_iter().flat_map(|snapshot| &snapshot.sections);
+    sections
+        .filter(|section| section.kind == SECTION_KIND)
+        .map(|section| decode_section(&section.bytes).map_err(|error| OpenError::Snapshot(error.to_string())))
+        .collect()
+}
+
+/// States without messages; `page_lsns` says which pages belong to them.
+fn states(sections: Vec<Section>, partitions: u32) -> Rebuilt {
+    let mut from = ReplayFrom::default();
+    let mut page_lsns = PageLsns::new();
+    let mut states: BTreeMap<PartitionId, State> =
+        (0..partitions).map(|number| (PartitionId(number), State::new(PartitionId(number)))).collect();
+    for section in sections {
+        from.lsns.insert(section.partition, section.lsn);
+        for (queue, _, pages) in &section.queues {
+            page_lsns.insert(*queue, pages.clone());
+        }
+        states.insert(section.partition, State::from_section(section));
+    }
+    Rebuilt { states, from, page_lsns }
+}
+
+/// Puts the index's pages into their queues. Pages may be newer than the heads, never older.
+fn load_pages(index: &dyn IndexStore, rebuilt: &mut Rebuilt) -> Result<(), String> {
+    let mut missing = std::mem::take(&mut rebuilt.page_lsns);
+    let mut found = PageLsns::new();
+    let mut problem = None;
+    let owners: BTreeMap<_, _> =
+        rebuilt.states.iter().flat_map(|(id, state)| state.queues.keys().map(|queue| (*queue, *id))).collect();
+    let mut visit = |queue, number, bytes: &[u8]| {
+        // A queue that is not in the snapshot was made later; the log has all of it.
+        let Some(state) = owners.get(&queue).and_then(|owner| rebuilt.states.get_mut(owner)) else { return };
+        let (lsn, page) = match decode_page(bytes) {
+            Ok(page) => page,
+            Err(error) => {
+                problem.get_or_insert(format!("page {number} of queue {queue}: {error}"));
+                return;
+            }
+        };
+        let listed = missing.get_mut(&queue).and_then(|pages| pages.remove(&number));
+        if listed.is_some_and(|listed| listed > lsn) {
+            problem.get_or_insert(format!("page {number} of queue {queue} is older than the checkpoint"));
+        }
+        found.entry(queue).or_default().insert(number, lsn);
+        if let Some(queue) = state.queues.get_mut(&queue) {
+            queue.restore_page(number, page);
+        }
+    };
+    index.scan(&mut visit).map_err(|error| error.to_string())?;
+    if let Some(problem) = problem {
+        return Err(problem);
+    }
+    let lost = missing.iter().find_map(|(queue, pages)| Some((queue, pages.first_key_value()?.0)));
+    if let Some((queue, number)) = lost {
+        return Err(format!("page {number} of queue {queue} is missing"));
+    }
+    rebuilt.page_lsns = found;
+    Ok(())
+}
+
+fn replay(
+    opened: &Opened,
+    options: &EngineOptions,
+    host: &mut EngineHost,
+    rebuilt: &mut Rebuilt,
+) -> Result<(LocalLog, RecoveryReport), OpenError> {
+    let mut failure = None;
+    let states = &mut rebuilt.states;
+    let mut visit = |frame: ReplayedFrame| {
+        let Some(state) = states.get_mut(&frame.partition()) else { return };
+        for (at, entry) in frame.entries() {
+            match journal::decode(&entry) {
+                Ok(record) => state.apply(&record, at),
+                Err(error) => {
+                    let (partition, lsn) = (frame.partition(), frame.lsn());
+                    failure.get_or_insert(OpenError::Replay { partition, lsn, what: error.to_string() });
+                }
+            }
+        }
+    };
+    let fatal = host.fatal.clone();
+    let log_host = LogHost {
+        io: host.io.clone(),
+        clock: host.clock.clone(),
+        entropy: (host.entropy)(),
+        fatal: Box::new(move |why| fatal(why)),
+    };
+    let uuid = opened.identity.uuid.into_bytes();
+    let opened = LocalLog::open(log_host, &options.data_dir, uuid, &options.log, &rebuilt.from, &mut visit)?;
+    match failure {
+        Some(failure) => Err(failure),
+        None => Ok(opened),
+    }
+}
+
+fn start(
+    options: &EngineOptions,
+    host: EngineHost,
+    opened: Opened,
+    rebuilt: Rebuilt,
+    log: Arc<LocalLog>,
+    found: Found,
+) -> Result<Engine, OpenError> {
+    let Rebuilt { states, page_lsns, .. } = rebuilt;
+    let inboxes: Arc<[Arc<Inbox<Command>>]> =
+        states.keys().map(|_| Arc::new(Inbox::new(options.inbox_bytes))).collect();
+    let (transfers, items) = mpsc::channel();
+    let shared = Shared {
+        clock: host.clock.clone(),
+        directory: Arc::new(Directory::default()),
+        inboxes: inboxes.clone(),
+        rules: CatalogRules {
+            partitions: states.len() as u32,
+            queues_max: options.queues_max,
+            recreate_wait: options.recreate_wait,
+        },
+        in_flight_max: options.in_flight_max,
+        transfers,
+        fatal: host.fatal.clone(),
+    };
+    reconcile(&shared, &states);
+    for (partition, state) in &states {
+        for item in state.outbox.values() {
+            // The receiver lives until the engine closes.
+            drop(shared.transfers.send((*partition, item.clone())));
+        }
+    }
+    let partitions = start_partitions(&shared, &host, &log, states)?;
+    let reader = log.reader();
+    let pump = {
+        let (shared, reader) = (shared.clone(), reader.clone());
+        spawn("outbox", &host.fatal, move || outbox::pump(&shared, &reader, &items))?
+    };
+    let checkpointer = Checkpointer {
+        store: opened.store,
+        index: opened.index,
+        log: log.clone(),
+        clock: host.clock.clone(),
+        inboxes,
+        page_lsns,
+        pending: BTreeMap::new(),
+        last: None,
+    };
+    let (stop_checkpointer, stop) = mpsc::channel();
+    let checkpointer = {
+        let upkeep = upkeep::Upkeep::new(checkpointer, found.alarms.clone(), host.fatal.clone(), options);
+        spawn("checkpointer", &host.fatal, move || upkeep.run(&stop))?
+    };
+    Ok(Engine(Arc::new(Host {
+        region: options.region.clone(),
+        shared,
+        payloads: Payloads::new(reader),
+        receipts: Receipts::new(&opened.identity.secret),
+        log,
+        entropy: Mutex::new(found.entropy),
+        started: found.began,
+        recovery: found.recovery,
+        alarms: found.alarms,
+        numbers: AtomicU64::new(1),
+        threads: Mutex::new(Some(Threads { stop_checkpointer, checkpointer, partitions, pump })),
+    })))
+}
+
+/// Shows every queue of the catalog, and finishes creations, changes and deletions that a crash cut short.
+fn reconcile(shared: &Shared, states: &BTreeMap<PartitionId, State>) {
+    let Some(catalog) = states.get(&PartitionId(0)).map(|state| &state.catalog) else { return };
+    for definition in catalog.definitions() {
+        shared.directory.put(definition.clone());
+        let settings = definition.options.settings(shared.in_flight_max);
+        let queue = states.get(&definition.partition).and_then(|state| state.queues.get(&definition.id));
+        if queue.is_none_or(|queue| *queue.settings() != settings)
+            && let Some(inbox) = shared.inbox(definition.partition)
+        {
+            inbox.push_internal(Command::OpenQueue { definition: definition.clone(), then: Box::new(|_| {}) });
+        }
+    }
+    for (partition, state) in states {
+        for queue in state.queues.keys() {
+            if shared.directory.by_id(*queue).is_none()
+                && let Some(inbox) = shared.inbox(*partition)
+            {
+                inbox.push_internal(Command::CloseQueue { queue: *queue, then: Box::new(|_| {}) });
+            }
+        }
+    }
+}
+
+fn start_partitions(
+    shared: &Shared,
+    host: &EngineHost,
+    log: &Arc<LocalLog>,
+    states: BTreeMap<PartitionId, State>,
+) -> Result<Vec<JoinHandle<()>>, OpenError> {
+    let mut threads = Vec::with_capacity(states.len());
+    for (partition, state) in states {
+        let writer = log.acquire(partition).map_err(|source| OpenError::Acquire { partition, source })?;
+        let Some(inbox) = shared.inbox(partition).cloned() else { continue };
+        let gate = Arc::new(Gate::new(Lsn(writer.next_lsn().0.saturating_sub(1))));
+        let now = host.clock.now();
+        let worker = Worker::new(state, shared.clone(), gate, inbox, writer, (host.entropy)(), now);
+        threads.push(spawn(&format!("partition-{partition}"), &host.fatal, move || worker.run())?);
+    }
+    Ok(threads)
+}
+
+/// Starts a named thread whose panic ends the process: a state that may be wrong must not answer.
+fn spawn(
+    name: &str,
+    fatal: &Arc<dyn Fn(String) + Send + Sync>,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, OpenError> {
+    let (fatal, what) = (fatal.clone(), name.to_owned());
+    let guarded = move || {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+            fatal(format!("thread {what} panicked"));
+        }
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(guarded).map_err(OpenError::Thread)
+}

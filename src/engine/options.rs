@@ -1,0 +1,32 @@
+//! What the engine is told at open.
+
+use crate::{
+    base::{entropy::Entropy, time::Clock},
+    storage::{io::Io, log::LogOptions},
+};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    pub data_dir: PathBuf,
+    pub region: String,
+    /// Counts when the store is made; afterwards the store keeps its number.
+    pub partitions: u32,
+    pub in_flight_max: usize,
+    pub queues_max: usize,
+    pub recreate_wait: Duration,
+    pub inbox_bytes: usize,
+    pub index_cache_bytes: u64,
+    pub checkpoint_interval: Duration,
+    pub log: LogOptions,
+}
+
+/// The world outside, as arguments.
+pub struct EngineHost {
+    pub io: Arc<dyn Io>,
+    pub clock: Arc<dyn Clock>,
+    /// Makes sources of randomness, one for each who needs one.
+    pub entropy: Box<dyn Fn() -> Box<dyn Entropy> + Send + Sync>,
+    /// Called when nothing can be acknowledged any more; does not return in production.
+    pub fatal: Arc<dyn Fn(String) + Send + Sync>,
+}

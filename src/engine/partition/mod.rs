@@ -1,0 +1,14 @@
+//! A partition: one thread that decides, applies and writes for the queues it owns.
+//!
+//! [`state`] is what replay rebuilds; [`worker`] is the loop; the other files are the commands, one noun each.
+//! Absent on purpose: reading payloads, which happens outside the thread, and anything async.
+
+mod catalog;
+mod messages;
+mod queues;
+mod refusal;
+pub(crate) mod state;
+mod timers;
+mod transfers;
+mod waiters;
+pub(crate) mod worker;

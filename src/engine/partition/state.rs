@@ -1,0 +1,126 @@
+//! What a partition knows, changed only by records, live and in replay alike.
+//!
+//! Applying a stretch of the log again over a state that contains some of it ends in the same state: see
+//! `domain::queue::event`.
+
+use crate::{
+    base::id::{Location, Lsn, PartitionId, QueueId},
+    domain::queue::{
+        Queue,
+        event::{Event, MoveReason, Moved},
+    },
+    engine::{
+        catalog::Catalog,
+        image::{PartitionImage, QueueImage, Section},
+        journal::{OutboxItem, OutboxReason, Record},
+    },
+};
+use std::collections::BTreeMap;
+
+/// Leases that a crash took back are never given out again: each start skips this many numbers.
+const LEASES_SKIPPED_PER_START: u64 = 1 << 32;
+
+pub(crate) struct State {
+    pub(crate) partition: PartitionId,
+    pub(crate) queues: BTreeMap<QueueId, Queue>,
+    /// Messages on their way to another queue, by transfer number.
+    pub(crate) outbox: BTreeMap<u64, OutboxItem>,
+    pub(crate) next_transfer: u64,
+    pub(crate) next_lease: u64,
+    /// Partition 0 only; empty elsewhere.
+    pub(crate) catalog: Catalog,
+}
+
+impl State {
+    pub(crate) fn new(partition: PartitionId) -> Self {
+        Self {
+            partition,
+            queues: BTreeMap::new(),
+            outbox: BTreeMap::new(),
+            next_transfer: 1,
+            next_lease: 1,
+            catalog: Catalog::default(),
+        }
+    }
+
+    /// The state a snapshot's section holds, without its messages: those come from the index or the log.
+    pub(crate) fn from_section(section: Section) -> Self {
+        Self {
+            partition: section.partition,
+            queues: section.queues.into_iter().map(|(id, head, _)| (id, Queue::from_head(id, head))).collect(),
+            outbox: section.outbox.into_iter().map(|item| (item.number, item)).collect(),
+            next_transfer: section.next_transfer,
+            next_lease: section.next_lease,
+            catalog: section.catalog.map(Catalog::from_image).unwrap_or_default(),
+        }
+    }
+
+    /// Called once, when replay is over and before the first lease.
+    pub(crate) fn open_for_leases(&mut self) {
+        self.next_lease += LEASES_SKIPPED_PER_START;
+    }
+
+    pub(crate) fn apply(&mut self, record: &Record, at: Location) {
+        match record {
+            Record::Queue(id, event) => {
+                if let Event::Received(received) = event {
+                    self.next_lease = self.next_lease.max(received.lease.0 + 1);
+                }
+                if let Some(queue) = self.queues.get_mut(id) {
+                    queue.apply(event, at);
+                }
+            }
+            Record::Moved(item) => self.apply_moved(item, at),
+            Record::TransfersDone { below } => self.outbox = self.outbox.split_off(below),
+            Record::Rerouted { old, item } => {
+                self.outbox.remove(old);
+                self.next_transfer = self.next_transfer.max(item.number + 1);
+                self.outbox.insert(item.number, item.clone());
+            }
+            Record::QueueOpened(id, settings) => {
+                self.queues.entry(*id).or_insert_with(|| Queue::new(*id, settings.clone()));
+            }
+            Record::QueueClosed(id) => {
+                self.queues.remove(id);
+            }
+            Record::Defined(definition) => self.catalog.apply_defined(definition),
+            Record::Removed { id, path, at } => self.catalog.apply_removed(*id, path, *at),
+        }
+    }
+
+    fn apply_moved(&mut self, item: &OutboxItem, at: Location) {
+        self.next_transfer = self.next_transfer.max(item.number + 1);
+        self.outbox.insert(item.number, item.clone());
+        let why = match &item.why {
+            OutboxReason::MaxReceives | OutboxReason::Returned => MoveReason::MaxReceives,
+            OutboxReason::Explicit { reason } => MoveReason::Explicit { reason: reason.clone() },
+            OutboxReason::Redrive { id, moved } => MoveReason::Redrive { id: *id, moved: *moved },
+        };
+        if let Some(queue) = self.queues.get_mut(&item.source) {
+            let moved = Moved { seq: item.seq, to: item.target, transfer: item.number, why, at: item.at };
+            queue.apply(&Event::Moved(moved), at);
+        }
+    }
+
+    /// The state as of `lsn`, with the pages that changed since the last image.
+    pub(crate) fn image(&mut self, lsn: Lsn) -> PartitionImage {
+        let oldest_queued = self.queues.values().filter_map(Queue::oldest_location).map(|at| at.lsn).min();
+        let oldest_moving = self.outbox.values().map(|item| item.location.lsn).min();
+        let oldest = [oldest_queued, oldest_moving, Some(lsn.next())].into_iter().flatten().min();
+        let queues = self.queues.values_mut().map(|queue| {
+            let dirty = queue.dirty_pages().into_iter().map(|number| (number, queue.page(number))).collect();
+            queue.mark_clean();
+            QueueImage { id: queue.id(), head: queue.head(), pages: queue.page_numbers(), dirty }
+        });
+        PartitionImage {
+            partition: self.partition,
+            lsn,
+            next_lease: self.next_lease,
+            next_transfer: self.next_transfer,
+            outbox: self.outbox.values().cloned().collect(),
+            queues: queues.collect(),
+            catalog: (self.partition == PartitionId(0)).then(|| self.catalog.image()),
+            oldest: oldest.unwrap_or(lsn.next()),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Receipt handles: a lease as text that clients can keep and nobody can make up.
+//!
+//! Base64 (URL alphabet) of `version u8 | partition u32 | queue u64 | seq u64 | lease u64 | mac[16]`, numbers little
+//! endian; the MAC is HMAC-SHA-256 under the store's secret, cut to 16 bytes. The same text is the ReceiptHandle of
+//! the AWS protocol.
+
+use crate::{
+    base::{
+        id::{LeaseId, MessageSeq, PartitionId, QueueId},
+        reason::{Reason, Refusal},
+    },
+    engine::message::Receipt,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+const VERSION: u8 = 1;
+const BODY_BYTES: usize = 29;
+const MAC_BYTES: usize = 16;
+
+/// Writes and reads receipt handles of one store.
+pub(crate) struct Receipts(Hmac<Sha256>);
+
+impl Receipts {
+    pub(crate) fn new(secret: &[u8; 32]) -> Self {
+        Self(Hmac::new_from_slice(secret).expect("HMAC takes a key of any length"))
+    }
+
+    pub(crate) fn handle(&self, receipt: &Receipt) -> String {
+        let mut bytes = [0; BODY_BYTES + MAC_BYTES];
+        bytes[..BODY_BYTES].copy_from_slice(&body(receipt));
+        let mac = self.mac(&bytes[..BODY_BYTES]).finalize().into_bytes();
+        bytes[BODY_BYTES..].copy_from_slice(&mac[..MAC_BYTES]);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// # Errors
+    ///
+    /// `RECEIPT_HANDLE_INVALID`: this store never gave out that text.
+    pub(crate) fn parse(&self, handle: &str) -> Result<Receipt, Refusal> {
+        let invalid = || {
+            let shown: String = handle.chars().take(80).collect();
+            Refusal::new(Reason::ReceiptHandleInvalid, format!("{shown:?} is not a receipt handle of this broker"))
+                .at("receipt_handle")
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(handle).map_err(|_| invalid())?;
+        let (body, mac) = bytes.split_at_checked(BODY_BYTES).ok_or_else(invalid)?;
+        if mac.len() != MAC_BYTES {
+            return Err(invalid());
+        }
+        self.mac(body).verify_truncated_left(mac).map_err(|_| invalid())?;
+        read(body).ok_or_else(invalid)
+    }
+
+    fn mac(&self, body: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        mac.update(body);
+        mac
+    }
+}
+
+fn body(receipt: &Receipt) -> [u8; BODY_BYTES] {
+    let mut bytes = [0; BODY_BYTES];
+    bytes[0] = VERSION;
+    bytes[1..5].copy_from_slice(&receipt.partition.0.to_le_bytes());
+    bytes[5..13].copy_from_slice(&receipt.queue.0.to_le_bytes());
+    bytes[13..21].copy_from_slice(&receipt.seq.0.to_le_bytes());
+    bytes[21..29].copy_from_slice(&receipt.lease.0.to_le_bytes());
+    bytes
+}
+
+fn read(body: &[u8]) -> Option<Receipt> {
+    let number = |at: usize| Some(u64::from_le_bytes(body.get(at..at + 8)?.try_into().ok()?));
+    if body.first() != Some(&VERSION) {
+        return None;
+    }
+    Some(Receipt {
+        partition: PartitionId(u32::from_le_bytes(body.get(1..5)?.try_into().ok()?)),
+        queue: QueueId(number(5)?),
+        seq: MessageSeq(number(13)?),
+        lease: LeaseId(number(21)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECEIPT: Receipt =
+        Receipt { partition: PartitionId(3), queue: QueueId(7), seq: MessageSeq(1 << 40), lease: LeaseId(9) };
+
+    #[test]
+    fn a_handle_reads_back() {
+        let receipts = Receipts::new(&[1; 32]);
+        let handle = receipts.handle(&RECEIPT);
+        assert_eq!(receipts.parse(&handle), Ok(RECEIPT));
+    }
+
+    #[test]
+    fn a_handle_with_one_changed_bit_is_refused() {
+        let receipts = Receipts::new(&[1; 32]);
+        let good = URL_SAFE_NO_PAD.decode(receipts.handle(&RECEIPT)).expect("base64");
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            let refused = receipts.parse(&URL_SAFE_NO_PAD.encode(bad)).expect_err("a changed handle");
+            assert_eq!(refused.reason, Reason::ReceiptHandleInvalid, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn another_stores_handle_and_garbage_are_refused() {
+        let receipts = Receipts::new(&[1; 32]);
+        let foreign = Receipts::new(&[2; 32]).handle(&RECEIPT);
+        for bad in [foreign.as_str(), "", "garbage", "ä", &"A".repeat(60), &"A".repeat(4000)] {
+            assert!(receipts.parse(bad).is_err(), "{bad}");
+        }
+    }
+}

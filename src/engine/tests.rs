@@ -1,0 +1,244 @@
+//! The engine over a real directory: what was acknowledged is there after every kind of end.
+
+use super::{
+    client::Engine,
+    definition::{DeadLetterPolicy, QueueDefinition, QueueOptions},
+    message::{NewMessage, Outcome, ReceiveOptions, ReceivedMessage, SendBatch},
+    open::open,
+    options::{EngineHost, EngineOptions},
+};
+use crate::{
+    base::{
+        name::{AccountId, QueueName, QueuePath},
+        reason::Reason,
+    },
+    domain::queue::settings::Fifo,
+    runtime::{SystemClock, SystemEntropy},
+    storage::{io::SysIo, log::LogOptions},
+};
+use std::{path::Path, sync::Arc, time::Duration};
+
+fn options(dir: &Path) -> EngineOptions {
+    EngineOptions {
+        data_dir: dir.to_owned(),
+        region: "us-east-1".into(),
+        partitions: 4,
+        in_flight_max: 120_000,
+        queues_max: 1000,
+        recreate_wait: Duration::ZERO,
+        inbox_bytes: 64 << 20,
+        index_cache_bytes: 1 << 20,
+        checkpoint_interval: Duration::from_millis(20),
+        log: LogOptions { segment_bytes: 1 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
+    }
+}
+
+fn start(dir: &Path) -> Engine {
+    let host = EngineHost {
+        io: Arc::new(SysIo),
+        clock: Arc::new(SystemClock),
+        entropy: Box::new(|| Box::new(SystemEntropy::default())),
+        fatal: Arc::new(|why| panic!("{why}")),
+    };
+    open(&options(dir), host).expect("the engine opens")
+}
+
+fn path(name: &str) -> QueuePath {
+    QueuePath {
+        account: AccountId::parse("000000000000").expect("valid"),
+        name: QueueName::parse(name).expect("valid"),
+    }
+}
+
+async fn queue(engine: &Engine, name: &str, options: QueueOptions) -> Arc<QueueDefinition> {
+    engine.create_queue(path(name), options).await.expect("created").definition
+}
+
+fn message(body: &str, group: Option<&str>) -> NewMessage {
+    NewMessage {
+        body: body.to_owned().into(),
+        group: group.map(Into::into),
+        deduplication_id: group.map(|_| body.into()),
+        size: body.len() as u32,
+        ..NewMessage::default()
+    }
+}
+
+async fn send(engine: &Engine, queue: &QueueDefinition, bodies: &[&str], group: Option<&str>) {
+    let messages = bodies.iter().map(|body| message(body, group)).collect();
+    let batch = SendBatch { messages, sender: "tester".into(), producer: None };
+    for result in engine.send(queue, batch).await.expect("sent") {
+        result.expect("stored");
+    }
+}
+
+async fn receive(engine: &Engine, queue: &QueueDefinition, max: usize) -> Vec<ReceivedMessage> {
+    let options = ReceiveOptions { max_messages: max, ..ReceiveOptions::default() };
+    engine.receive(queue, options).await.expect("received")
+}
+
+async fn ack(engine: &Engine, queue: &QueueDefinition, messages: &[ReceivedMessage]) {
+    let settlements = messages.iter().map(|message| (message.receipt, Outcome::Ack)).collect();
+    for result in engine.settle(queue, settlements).await.expect("settled") {
+        result.expect("acknowledged");
+    }
+}
+
+fn bodies(messages: &[ReceivedMessage]) -> Vec<String> {
+    messages.iter().map(|message| String::from_utf8_lossy(&message.payload.body).into_owned()).collect()
+}
+
+/// Ends an engine as `kill -9` would: nothing is written any more, nothing is closed. The lock goes with the process,
+/// so the directory is copied.
+fn abandon(engine: Engine, dir: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("tempdir");
+    copy_dir(dir, copy.path());
+    engine.close();
+    copy
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test moves files about")]
+fn copy_dir(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("readable") {
+        let entry = entry.expect("entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("type").is_dir() {
+            std::fs::create_dir_all(&target).expect("made");
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_there_after_a_clean_stop() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start(dir.path());
+    let orders = queue(&engine, "orders", QueueOptions::default()).await;
+    send(&engine, &orders, &["a", "b", "c"], None).await;
+    let got = receive(&engine, &orders, 1).await;
+    assert_eq!(bodies(&got), ["a"]);
+    ack(&engine, &orders, &got).await;
+    engine.close();
+    assert_eq!(engine.send(&orders, SendBatch::default()).await.expect_err("closed").reason, Reason::Draining);
+
+    let engine = start(dir.path());
+    assert!(engine.status().recovery.clean);
+    let orders = engine.find_queue(&path("orders")).expect("kept");
+    assert_eq!(bodies(&receive(&engine, &orders, 10).await), ["b", "c"]);
+    engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_there_after_a_kill() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start(dir.path());
+    let orders = queue(&engine, "orders", QueueOptions::default()).await;
+    let fifo = QueueOptions { fifo: Some(Fifo::default()), ..QueueOptions::default() };
+    let ledger = queue(&engine, "ledger.fifo", fifo).await;
+    send(&engine, &orders, &["a", "b", "c"], None).await;
+    send(&engine, &ledger, &["1", "2", "3"], Some("g")).await;
+    let got = receive(&engine, &orders, 2).await;
+    ack(&engine, &orders, &got[..1]).await;
+    let dir = abandon(engine, dir.path());
+
+    let engine = start(dir.path());
+    let ledger = engine.find_queue(&path("ledger.fifo")).expect("kept");
+    let orders = engine.find_queue(&path("orders")).expect("kept");
+    assert_eq!(bodies(&receive(&engine, &ledger, 10).await), ["1", "2", "3"]);
+    let stats = engine.stats(&orders).await.expect("stats");
+    assert_eq!((stats.visible, stats.in_flight), (1, 1), "a is gone, b is leased, c waits");
+    // The lease of before the kill still settles.
+    ack(&engine, &orders, &got[1..]).await;
+    assert_eq!(bodies(&receive(&engine, &orders, 10).await), ["c"]);
+    // And a duplicate is still known as one.
+    let batch = SendBatch { messages: vec![message("1", Some("g"))], sender: "tester".into(), producer: None };
+    let sent = engine.send(&ledger, batch).await.expect("sent");
+    assert!(sent[0].as_ref().expect("stored").deduplicated);
+    engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_received_too_often_lands_in_the_dead_letter_queue_and_redrives_back() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start(dir.path());
+    let dead = queue(&engine, "dead", QueueOptions::default()).await;
+    let policy = DeadLetterPolicy { queue: path("dead"), max_receive_count: 1 };
+    let options =
+        QueueOptions { dead_letter: Some(policy), visibility_timeout: Duration::ZERO, ..QueueOptions::default() };
+    let work = queue(&engine, "work", options).await;
+    assert_ne!(work.partition, dead.partition, "the test is about two partitions");
+    send(&engine, &work, &["poison"], None).await;
+    assert_eq!(receive(&engine, &work, 1).await.len(), 1);
+    assert!(receive(&engine, &work, 1).await.is_empty());
+    let wait = ReceiveOptions {
+        max_messages: 1,
+        wait: Duration::from_secs(20),
+        visibility_timeout: Some(Duration::ZERO),
+        ..ReceiveOptions::default()
+    };
+    let letters = engine.receive(&dead, wait.clone()).await.expect("received");
+    assert_eq!(bodies(&letters), ["poison"]);
+    assert_eq!(letters[0].receive_count, 2);
+    assert_eq!(letters[0].payload.dead_letter_source, path("work").to_string());
+
+    let redrive = engine.start_redrive(&dead, None, 0).await.expect("started");
+    assert_eq!(redrive.messages_to_move, 1);
+    let back = engine.receive(&work, wait).await.expect("received");
+    assert_eq!(bodies(&back), ["poison"]);
+    assert_eq!(back[0].receive_count, 1);
+    engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn losing_the_index_loses_nothing() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start(dir.path());
+    let orders = queue(&engine, "orders", QueueOptions::default()).await;
+    for round in 0..20 {
+        let bodies: Vec<String> = (0..100).map(|number| format!("{round}-{number}")).collect();
+        let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+        send(&engine, &orders, &bodies, None).await;
+        let got = receive(&engine, &orders, 50).await;
+        ack(&engine, &orders, &got).await;
+    }
+    engine.close();
+    #[expect(clippy::disallowed_methods, reason = "the index is lost on purpose")]
+    std::fs::remove_dir_all(dir.path().join("index")).expect("removed");
+    let engine = start(dir.path());
+    let orders = engine.find_queue(&path("orders")).expect("kept");
+    assert_eq!(engine.stats(&orders).await.expect("stats").visible, 1000);
+    let got = receive(&engine, &orders, 1000).await;
+    assert_eq!(got.len(), 1000);
+    assert_eq!(bodies(&got)[0], "10-0");
+    engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_receive_wakes_when_a_message_comes_and_a_dropped_one_takes_none() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start(dir.path());
+    let orders = queue(&engine, "orders", QueueOptions::default()).await;
+    let wait = ReceiveOptions { max_messages: 10, wait: Duration::from_secs(20), ..ReceiveOptions::default() };
+    let dropped = tokio::spawn({
+        let (engine, orders, wait) = (engine.clone(), orders.clone(), wait.clone());
+        async move { engine.receive(&orders, wait).await }
+    });
+    while engine.stats(&orders).await.expect("stats").consumers == 0 {
+        tokio::task::yield_now().await;
+    }
+    dropped.abort();
+    assert!(dropped.await.is_err());
+    let waiting = tokio::spawn({
+        let (engine, orders) = (engine.clone(), orders.clone());
+        async move { engine.receive(&orders, wait).await }
+    });
+    while engine.stats(&orders).await.expect("stats").consumers == 0 {
+        tokio::task::yield_now().await;
+    }
+    send(&engine, &orders, &["late"], None).await;
+    let got = waiting.await.expect("joined").expect("received");
+    assert_eq!(bodies(&got), ["late"]);
+    engine.close();
+}

@@ -1,0 +1,90 @@
+//! The thread that looks after the store: a checkpoint now and then, the state of the disk once a second.
+
+use super::{
+    checkpoint::{CheckpointError, Checkpointer},
+    host::Alarms,
+    options::EngineOptions,
+};
+use crate::{
+    base::time::{Clock, Timestamp},
+    storage::{log::LogStore, store::CommitError},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+const TICK: Duration = Duration::from_secs(1);
+/// A checkpoint takes at most one part in this many of the time.
+const DUTY: u32 = 20;
+
+pub(crate) struct Upkeep {
+    checkpointer: Checkpointer,
+    alarms: Arc<Alarms>,
+    fatal: Arc<dyn Fn(String) + Send + Sync>,
+    interval: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl Upkeep {
+    pub(crate) fn new(
+        checkpointer: Checkpointer,
+        alarms: Arc<Alarms>,
+        fatal: Arc<dyn Fn(String) + Send + Sync>,
+        options: &EngineOptions,
+    ) -> Self {
+        let clock = checkpointer.clock.clone();
+        Self { checkpointer, alarms, fatal, interval: options.checkpoint_interval, clock }
+    }
+
+    /// Runs until `stop`'s sender is gone; then writes a last checkpoint.
+    pub(crate) fn run(mut self, stop: &Receiver<()>) {
+        let mut next = self.clock.now() + self.interval;
+        loop {
+            match stop.recv_timeout(TICK.min(self.interval)) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.watch_disk();
+            if self.checkpointer.is_due() && (self.clock.now() >= next || self.checkpointer.segment_is_full()) {
+                next = self.checkpoint();
+            }
+        }
+        if self.checkpointer.is_due() {
+            self.checkpoint();
+        }
+    }
+
+    /// Writes a checkpoint; tells when the next one may come.
+    fn checkpoint(&mut self) -> Timestamp {
+        let began = self.clock.now();
+        match self.checkpointer.run() {
+            Ok(()) => self.alarms.set("INDEX_FAILED", false),
+            Err(CheckpointError::Closing) => {}
+            Err(CheckpointError::Index(error)) | Err(CheckpointError::Commit(CommitError::Index(error))) => {
+                tracing::error!(%error, "the index failed; the next start rebuilds it from the log");
+                self.alarms.set("INDEX_FAILED", true);
+                if let Err(error) = self.checkpointer.index.condemn(&error.to_string()) {
+                    tracing::error!(%error, "the index could not be set aside");
+                }
+            }
+            Err(CheckpointError::Commit(CommitError::File(error))) if error.is_no_space() => {
+                tracing::warn!(%error, "no room for a checkpoint; the log keeps everything meanwhile");
+            }
+            Err(CheckpointError::Commit(error)) => (self.fatal)(format!("writing a checkpoint failed: {error}")),
+        }
+        let took = self.clock.now().since(began);
+        tracing::debug!(took_ms = took.as_millis() as u64, "checkpoint");
+        self.clock.now() + self.interval.max(took * DUTY)
+    }
+
+    fn watch_disk(&self) {
+        let low = self.checkpointer.log.must_refuse_growth();
+        self.alarms.disk_low.store(low, Ordering::Relaxed);
+        self.alarms.set("DISK_LOW", low);
+    }
+}
