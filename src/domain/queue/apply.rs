@@ -14,6 +14,7 @@ use super::{
 };
 use crate::base::{
     id::{LeaseId, Location, MessageSeq},
+    limits,
     time::Timestamp,
 };
 use std::sync::Arc;
@@ -140,15 +141,18 @@ impl Queue {
         }
     }
 
-    /// A new delay of a FIFO queue moves what waits for the old one; only the messages of the last delay's length can.
+    /// The delay of a FIFO queue moves what waits for it. Also when it seems to be the delay of before: in a replay over
+    /// a newer head it may not be the one the messages were sent with. Only those of the last minutes can be waiting.
     fn apply_settings(&mut self, settings: &Settings) {
-        let before = std::mem::replace(&mut self.settings, settings.clone());
-        if !self.settings.is_fifo() || before.delay == settings.delay {
+        self.settings = settings.clone();
+        if !self.settings.is_fifo() {
             return;
         }
-        let longest = before.delay.max(settings.delay);
+        let longest = settings.delay.max(limits::DELAY_MAX);
         let recent = self.pages.iter_back().take_while(|(_, message)| message.send_time + longest > self.now);
-        let waiting = recent.filter(|(_, message)| message.follows_queue_delay);
+        let waiting = recent.filter(|(_, message)| {
+            message.follows_queue_delay && message.visible_at != message.send_time + settings.delay
+        });
         let seqs: Vec<_> = waiting.map(|(seq, _)| seq).collect();
         for seq in seqs {
             self.change(seq, |message| message.visible_at = message.send_time + settings.delay);

@@ -21,7 +21,7 @@ pub struct Receive {
     pub visibility_timeout: Option<Duration>,
     /// FIFO: repeats a receive whose answer was lost.
     pub attempt: Option<Arc<str>>,
-    /// This one and the ones above are free.
+    /// This one and the ones above are free. Zero is no lease.
     pub first_lease: LeaseId,
     /// Where messages go that were received too often. None: they are received again.
     pub dead_letter_to: Option<QueueId>,

@@ -35,12 +35,11 @@ impl Queue {
     /// Deletes the message. None: there is nothing to do, because it is gone, or (standard) was received again.
     pub fn delete(&self, now: Timestamp, seq: MessageSeq, lease: LeaseId) -> Result<Option<Event>, SettleError> {
         let Some(message) = self.living(seq, now) else { return Ok(None) };
-        if self.settings.is_fifo() {
-            self.check_held(message, lease, now)?;
-        } else if lease < message.rare().lease {
-            return Ok(None);
+        match self.check_held(message, lease, now) {
+            Ok(()) => Ok(Some(Event::Deleted { seq })),
+            Err(error) if self.settings.is_fifo() => Err(error),
+            Err(_) => Ok(None),
         }
-        Ok(Some(Event::Deleted { seq }))
     }
 
     /// Moves the end of the lease to `timeout` from now; zero ends it.
@@ -117,7 +116,11 @@ impl Queue {
 
     /// Whether `lease` may still decide about the message.
     fn check_held(&self, message: &Message, lease: LeaseId, now: Timestamp) -> Result<(), SettleError> {
-        let held = if self.settings.is_fifo() { message.is_held_by(lease, now) } else { lease >= message.rare().lease };
+        let held = if self.settings.is_fifo() {
+            message.is_held_by(lease, now)
+        } else {
+            lease >= message.rare().lease.max(LeaseId(1))
+        };
         held.then_some(()).ok_or(SettleError::LeaseExpired)
     }
 
