@@ -1,8 +1,8 @@
 //! The tree of commands.
 
 use super::{
-    check::CheckCommand, config::ConfigCommand, errors::ErrorsCommand, generate::GenerateCommand, queue::QueueArgs,
-    server::ServerArgs, version::VersionArgs,
+    bench::BenchCommand, check::CheckCommand, config::ConfigCommand, errors::ErrorsCommand, generate::GenerateCommand,
+    queue::QueueArgs, server::ServerArgs, version::VersionArgs,
 };
 use clap::{Parser, Subcommand};
 
@@ -27,6 +27,9 @@ pub(crate) enum Command {
     Queue(Box<QueueArgs>),
     /// Look at a server and run it from afar
     Server(ServerArgs),
+    /// Measure a server and the disk below it
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Answer a health check
     #[command(subcommand)]
     Check(CheckCommand),

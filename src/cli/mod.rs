@@ -7,6 +7,7 @@
 //! Absent on purpose: anything a client in another language could not do.
 
 mod args;
+mod bench;
 mod check;
 mod client;
 mod config;

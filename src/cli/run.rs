@@ -1,6 +1,6 @@
 //! From arguments to an exit code.
 
-use super::{Cli, Command, Exit, Failure, check, config, errors, generate, output, queue, server, version};
+use super::{Cli, Command, Exit, Failure, bench, check, config, errors, generate, output, queue, server, version};
 use clap::Parser as _;
 use std::{ffi::OsString, process::ExitCode};
 
@@ -29,6 +29,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Queue(args) => queue::run(*args),
         Command::Server(args) => server::run(args),
+        Command::Bench(command) => bench::run(command),
         Command::Check(command) => check::run(command),
         Command::Config(command) => config::run(command),
         Command::Errors(command) => errors::run(command),

@@ -1,0 +1,20 @@
+//! The tree below `forebay bench`.
+
+use super::{disk, queue};
+use crate::cli::Failure;
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Measure calls and messages a second, and how long calls take
+    Queue(Box<queue::QueueBenchArgs>),
+    /// Measure what the disk takes, and what send rate to expect of it
+    Disk(disk::DiskBenchArgs),
+}
+
+pub(crate) fn run(command: BenchCommand) -> Result<(), Failure> {
+    match command {
+        BenchCommand::Queue(args) => queue::run(*args),
+        BenchCommand::Disk(args) => disk::run(&args),
+    }
+}

@@ -1,0 +1,66 @@
+//! Unary `Send`, one call after another.
+
+use super::{
+    load::{Load, client},
+    tally::Tally,
+};
+use crate::{
+    cli::bench::clock::{Pace, now},
+    proto::queue::v1::{SendRequest, SendResult, send_result},
+};
+use std::sync::Arc;
+use tonic::transport::Channel;
+
+pub(super) async fn run(load: Arc<Load>, channel: Channel, index: u32) -> Tally {
+    let mut tally = Tally::default();
+    let mut queues = client(channel);
+    let mut pace = match load.args.rate {
+        Some(rate) => Pace::open(rate / f64::from(load.args.batch()), index, load.args.clients),
+        None => Pace::closed(),
+    };
+    for call in 0.. {
+        let due = pace.due().await;
+        if load.window.is_over(due) {
+            break;
+        }
+        let place = tally.sent.next;
+        let messages = load.messages(index, place);
+        let count = messages.len() as u64;
+        let (_, queue) = load.queue(index, call);
+        let answer = queues.send(SendRequest { queue, messages, ..SendRequest::default() }).await;
+        let done = now();
+        tally.sent.next += count;
+        match answer {
+            Ok(answer) => {
+                let stored = results(&mut tally, place, &answer.into_inner().results);
+                if load.window.counts(done) {
+                    tally.call(stored, done - due);
+                }
+            }
+            Err(status) => {
+                tally.sent.unsure.extend(place..place + count);
+                tally.refused(&status);
+                if status.code() == tonic::Code::Unavailable {
+                    break;
+                }
+            }
+        }
+    }
+    tally
+}
+
+/// Takes note of each entry; returns how many are stored.
+pub(super) fn results(tally: &mut Tally, first: u64, results: &[SendResult]) -> usize {
+    let mut stored = 0;
+    for (place, result) in (first..).zip(results) {
+        match &result.result {
+            Some(send_result::Result::Sent(_)) => stored += 1,
+            Some(send_result::Result::Error(error)) => {
+                tally.error(&error.reason);
+                tally.sent.unsure.insert(place);
+            }
+            None => tally.error("no result"),
+        }
+    }
+    stored
+}

@@ -1,0 +1,59 @@
+//! What one client counted; added up at the end.
+
+use super::ledger::Sent;
+use hdrhistogram::Histogram;
+use std::{collections::BTreeMap, time::Duration};
+
+/// Three digits of precision, from a microsecond to as long as it takes.
+fn histogram() -> Histogram<u64> {
+    Histogram::new(3).expect("three digits are within what the histogram can do")
+}
+
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) messages: u64,
+    pub(super) calls: u64,
+    /// By reason.
+    pub(super) errors: BTreeMap<String, u64>,
+    pub(super) latency_us: Histogram<u64>,
+    pub(super) sent: Sent,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { messages: 0, calls: 0, errors: BTreeMap::new(), latency_us: histogram(), sent: Sent::default() }
+    }
+}
+
+impl Tally {
+    pub(super) fn call(&mut self, messages: usize, took: Duration) {
+        self.calls += 1;
+        self.messages += messages as u64;
+        self.latency_us.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn error(&mut self, reason: &str) {
+        *self.errors.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// The reason of a refusal, or its code where the server gives none.
+    pub(super) fn refused(&mut self, status: &tonic::Status) {
+        use tonic_types::StatusExt as _;
+        let details = status.get_error_details();
+        match details.error_info() {
+            Some(info) => self.error(&info.reason),
+            None => self.error(&format!("{:?}: {}", status.code(), status.message())),
+        }
+    }
+
+    /// Adds what another client counted; hands back what it sent.
+    pub(super) fn add(&mut self, other: Self) -> Sent {
+        self.messages += other.messages;
+        self.calls += other.calls;
+        for (reason, count) in other.errors {
+            *self.errors.entry(reason).or_default() += count;
+        }
+        self.latency_us += other.latency_us;
+        other.sent
+    }
+}
