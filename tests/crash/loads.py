@@ -32,9 +32,40 @@ async def ask(call):
 
 
 def judged(error):
-    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+    return judged_status(error.code(), error.details())
+
+
+def judged_status(code, details):
+    # The last pair is grpcio's own: a write met the broken connection before a read did.
+    broken = code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+    if broken or (code, details) == (grpc.StatusCode.INTERNAL, "Internal error from Core"):
         return BrokerGone()
-    return Violation(f"a call failed with {error.code().name}: {error.details()}")
+    return Violation(f"a call ended with {code}: {details}")
+
+
+async def ended(call):
+    """What the end of a two-way call means."""
+    return judged_status(await call.code(), await call.details())
+
+
+async def write(call, frame):
+    """Writes to a two-way call. A write that fails says nothing; the call's status does."""
+    try:
+        await call.write(frame)
+    except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+        raise await ended(call) from error
+
+
+async def read(call):
+    """The next frame of a two-way call."""
+    try:
+        answer = await call.read()
+    except grpc.aio.AioRpcError as error:
+        raise judged(error) from error
+    if answer is grpc.aio.EOF:
+        raise await ended(call)
+    kind = answer.WhichOneof("frame")
+    return kind, getattr(answer, kind)
 
 
 def ack(receipt):
@@ -225,17 +256,11 @@ class Produced:
             await stream(stub)
         except BrokerGone:
             pass
-        except grpc.aio.AioRpcError as error:
-            failure = judged(error)
-            if not isinstance(failure, BrokerGone):
-                raise failure from error
-        except asyncio.InvalidStateError:
-            pass  # A write to a call that has just ended: its reader says why.
 
     async def produce(self, stub):
         call = stub.Produce()
         opening = calls.ProduceRequest.Open(queue=self.queue, producer_id=self.producer_id)
-        await call.write(calls.ProduceRequest(open=opening))
+        await write(call, calls.ProduceRequest(open=opening))
         opened = await self.frame(call, "opened")
         stored = opened.last_sequence
         if not self.acked_through <= stored <= self.tried_through:
@@ -263,7 +288,7 @@ class Produced:
             self.tried_through = max(self.tried_through, following + count - 1)
             messages = [queue_pb2.Message(body=body_of(key)) for key in keys]
             batch = calls.ProduceRequest.Batch(first_sequence=following, messages=messages)
-            await call.write(calls.ProduceRequest(batch=batch))
+            await write(call, calls.ProduceRequest(batch=batch))
             following += count
 
     def on_acked(self, acked, stored):
@@ -281,7 +306,7 @@ class Produced:
         call = stub.Consume()
         flow = common_pb2.FlowControl(max_outstanding_messages=20, max_outstanding_bytes=1 << 20)
         opening = calls.ConsumeRequest.Open(queue=self.queue, flow_control=flow, release_grace=Duration(seconds=1))
-        await call.write(calls.ConsumeRequest(open=opening))
+        await write(call, calls.ConsumeRequest(open=opening))
         await self.frame(call, "opened")
         unconfirmed = {}
         for_later = []
@@ -303,12 +328,12 @@ class Produced:
             self.ledger.on_maybe_deleted(acked)
             unconfirmed[settle_id] = acked
             settle = calls.ConsumeRequest.Settle(settle_id=settle_id, settlements=settlements)
-            await call.write(calls.ConsumeRequest(settle=settle))
+            await write(call, calls.ConsumeRequest(settle=settle))
 
     async def delivery(self, call, unconfirmed):
         """The next delivery; on the way to it, notes what was confirmed."""
         while True:
-            kind, frame = await self.any_frame(call)
+            kind, frame = await read(call)
             if kind == "delivery":
                 return frame
             if kind != "settled_through":
@@ -319,18 +344,7 @@ class Produced:
                 self.ledger.on_deleted(unconfirmed.pop(settle_id))
 
     async def frame(self, call, kind):
-        found, frame = await self.any_frame(call)
+        found, frame = await read(call)
         if found != kind:
             raise Violation(f"a frame {found} came instead of {kind}")
         return frame
-
-    async def any_frame(self, call):
-        answer = await call.read()
-        if answer is grpc.aio.EOF:
-            code = await call.code()
-            if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-                raise BrokerGone
-            raise Violation(f"a call ended with {code}: {await call.details()}")
-        kind = answer.WhichOneof("frame")
-        return kind, getattr(answer, kind)
-

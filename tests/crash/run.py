@@ -63,13 +63,15 @@ class Crash:
         stub = self.stub()
         lifetime = self.dice.uniform(*ERA_SECONDS)
         workers = [asyncio.create_task(worker) for load in self.loads for worker in load.workers(stub)]
-        await asyncio.wait(workers, timeout=lifetime, return_when=asyncio.FIRST_EXCEPTION)
+        early, _ = await asyncio.wait(workers, timeout=lifetime, return_when=asyncio.FIRST_COMPLETED)
         self.broker.kill()
         results = await asyncio.gather(*workers, return_exceptions=True)
         await self.channel.close()
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+        if early:
+            raise Violation("a connection broke before the broker was killed")
         return lifetime
 
     def start(self):

@@ -20,6 +20,7 @@ const CALL_MS_MAX = 30_000;
 
 const definition = loader.loadSync("forebay/queue/v1/queue_service.proto", {
   includeDirs: [join(ROOT, "proto")],
+  keepCase: true,
   longs: Number,
   enums: String,
   defaults: true,
@@ -127,7 +128,7 @@ export class Broker {
   open(method, first) {
     const call = this.client[method]({ deadline: Date.now() + CALL_MS_MAX });
     call.write(first);
-    return { call, answers: call[Symbol.asyncIterator]() };
+    return { call, answers: call[Symbol.asyncIterator](), kept: [] };
   }
 
   /** Ends the process with the signal; returns its exit code, null after a kill. */
@@ -149,13 +150,14 @@ export class Broker {
   }
 }
 
-/** The next answer that is not a heartbeat, and its frame. */
+/** The next frame of this kind. A delivery and a confirmation may overtake each other; heartbeats are dropped. */
 export async function nextFrame(stream, kind) {
+  const at = stream.kept.findIndex((answer) => answer.frame === kind);
+  if (at >= 0) return stream.kept.splice(at, 1)[0][kind];
   for (;;) {
     const { value, done } = await stream.answers.next();
     if (done) throw new Error(`the call ended before a frame ${kind} came`);
-    if (value.frame === "heartbeat") continue;
-    if (value.frame !== kind) throw new Error(`a frame ${value.frame} came instead of ${kind}`);
-    return value[kind];
+    if (value.frame === kind) return value[kind];
+    if (value.frame !== "heartbeat") stream.kept.push(value);
   }
 }

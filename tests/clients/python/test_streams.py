@@ -18,6 +18,7 @@ class Call:
     def __init__(self, method):
         self.frames = queue.Queue()
         self.answers = method(iter(self.frames.get, None), timeout=STEP_SECONDS_MAX)
+        self.kept = []
 
     def put(self, frame):
         self.frames.put(frame)
@@ -29,17 +30,21 @@ class Call:
         self.answers.cancel()
 
     def next(self, kind):
-        """The next frame of this kind; heartbeats are passed over."""
+        """The next frame of this kind. A delivery and a confirmation may overtake each other; heartbeats are dropped."""
+        for at, kept in enumerate(self.kept):
+            if kept.WhichOneof("frame") == kind:
+                return getattr(self.kept.pop(at), kind)
         for answer in self.answers:
             found = answer.WhichOneof("frame")
-            if found == "heartbeat":
-                continue
-            assert found == kind, answer
-            return getattr(answer, kind)
+            if found == kind:
+                return getattr(answer, kind)
+            if found != "heartbeat":
+                self.kept.append(answer)
         raise AssertionError(f"the call ended before a frame {kind!r} came")
 
     def rest(self):
-        return [answer for answer in self.answers if answer.WhichOneof("frame") != "heartbeat"]
+        """What is left when the call has ended in peace."""
+        return self.kept + [answer for answer in self.answers if answer.WhichOneof("frame") != "heartbeat"]
 
 
 class Producer(Call):
