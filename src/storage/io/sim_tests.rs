@@ -1,3 +1,5 @@
+//! The disk in memory loses exactly what a power cut may take.
+
 use super::{
     Io,
     sim::{Fault, SimDisk},

@@ -1,3 +1,5 @@
+//! The adapter over the operating system, on a real folder.
+
 use super::{Io, SysIo, fill_zeroes, read_exact_at, write_file_durably};
 use std::io::ErrorKind;
 
