@@ -1,15 +1,19 @@
 """README.md holds: its command starts the broker, and its tour gives the output that stands in it.
 
-Every ```console block is run in order, in one shell, in an empty folder. A line that starts with `$ ` is a command (its
-continuation starts with `> `), the lines up to the next one are what it prints. What differs from run to run (ids, times,
-sizes of a build) is compared by its shape.
+Every ```console block is run in order, in one shell, in an empty folder, and prints to a terminal. A line that starts with
+`$ ` is a command (its continuation starts with `> `), the lines up to the next one are what it prints. What differs from
+run to run (ids, times) is compared by its shape.
 """
 
+import fcntl
 import os
+import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -23,6 +27,7 @@ from broker import Broker  # noqa: E402
 
 START_COMMAND = "cargo run --release -- serve"
 END_OF_COMMAND = "-- end of command --"
+COLUMNS = 100
 SHAPES = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
     (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", "TIME"),
@@ -56,34 +61,38 @@ def tour():
 
 
 class Shell:
-    """One bash that runs command after command and says what each printed, standard error included."""
+    """One bash that runs command after command and says what each wrote to its terminal."""
 
     def __init__(self, folder, environment):
+        master, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
         self.process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=folder,
             env=environment,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stdout=terminal,
+            stderr=terminal,
             text=True,
             start_new_session=True,
         )
+        os.close(terminal)
+        self.output = os.fdopen(master, "rb", buffering=0)
 
     def run(self, command):
         self.process.stdin.write(f"{command}\necho '{END_OF_COMMAND}'\n")
         self.process.stdin.flush()
-        lines = []
-        for line in self.process.stdout:
-            if line.rstrip("\n").endswith(END_OF_COMMAND):
-                return "".join(lines)
-            lines.append(line)
-        raise AssertionError(f"the shell ended in {command!r}: {''.join(lines)}")
+        printed = b""
+        while not printed.endswith(f"{END_OF_COMMAND}\r\n".encode()):
+            printed += self.output.read(65536)
+        return printed.decode().replace("\r\n", "\n").removesuffix(f"{END_OF_COMMAND}\n")
 
     def close(self):
         """Ends the shell and what it started in the background: a process group of its own."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self.process.stdin.close()
+        self.output.close()
 
 
 @pytest.fixture
@@ -126,7 +135,7 @@ def test_the_tour_prints_what_the_readme_says(broker, tmp_path):
         "PATH": f"{RELEASE}:{os.environ['PATH']}",
         "FOREBAY_SERVER": f"http://{broker.address}",
         "FOREBAY__LISTEN__API__ADDRESS": broker.address,
-        "COLUMNS": "100",
+        "NO_COLOR": "1",
     }
     shell = Shell(tmp_path, environment)
     try:
