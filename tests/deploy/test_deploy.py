@@ -95,11 +95,31 @@ def test_the_image_runs_without_root_and_keeps_its_data_in_a_volume():
     assert (words["ENTRYPOINT"], words["CMD"]) == ('["/forebay"]', '["serve"]')
 
 
-def test_everything_the_image_copies_exists():
-    for word, rest in instructions():
-        if word == "COPY" and "--from" not in rest:
-            for source in rest.split()[:-1]:
-                assert (ROOT / source).exists(), source
+def copied():
+    """What the image's build takes from the repository."""
+    rests = [rest for word, rest in instructions() if word == "COPY" and "--from" not in rest]
+    return sorted({source for rest in rests for source in rest.split()[:-1]})
+
+
+def test_what_the_image_copies_is_a_crate_of_its_own(tmp_path):
+    for source in copied():
+        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+        copy(ROOT / source, tmp_path / source)
+    without_benches = re.search(r"sed -i '(.+?)' Cargo.toml", DOCKERFILE.read_text()).group(1)
+    assert run("sed", "-i", without_benches, "Cargo.toml", cwd=tmp_path).returncode == 0
+    result = run("cargo", "metadata", "--offline", "--locked", "--no-deps", "--format-version=1", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert '"name":"forebay","src_path"' in result.stdout
+
+
+def test_the_crate_includes_no_file_that_the_image_lacks():
+    pattern = re.compile(r'include_(?:str|bytes)!\(\s*(?:concat!\(env!\("CARGO_MANIFEST_DIR"\),\s*)?"([^"]+)"')
+    for file in sorted((ROOT / "src").rglob("*.rs")):
+        for path in pattern.findall(file.read_text()):
+            included = ROOT / path.lstrip("/") if path.startswith("/") else (file.parent / path).resolve()
+            inside = included.relative_to(ROOT)
+            only_for_tests = inside.parts[0] == "tests" or file.stem.endswith("tests")
+            assert only_for_tests or inside.parts[0] in copied(), f"{file} includes {inside}"
 
 
 def settings_of(text):
