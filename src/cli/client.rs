@@ -243,3 +243,7 @@ impl Consent {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

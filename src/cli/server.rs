@@ -52,6 +52,9 @@ enum Action {
 
 pub(crate) fn run(args: ServerArgs) -> Result<(), Failure> {
     let mut output = Output::new(&args.output);
+    if let Action::Drain { consent, .. } = &args.action {
+        consent.ask(&format!("Shut down the server at {}?", args.client.server))?;
+    }
     block_on(async {
         let caller = Caller::connect(&args.client).await?;
         let mut admin = caller.admin();
@@ -70,8 +73,7 @@ pub(crate) fn run(args: ServerArgs) -> Result<(), Failure> {
                 output.note(&format!("the log filter is {filter} until the next start"));
                 Ok(())
             }
-            Action::Drain { grace, consent } => {
-                consent.ask(&format!("Shut down the server at {}?", args.client.server))?;
+            Action::Drain { grace, .. } => {
                 admin.drain(caller.request(DrainRequest { grace: grace.map(value::to_proto) })).await?;
                 output.note("the server finishes what is open and exits");
                 Ok(())

@@ -173,7 +173,7 @@ table! {
         /// The largest request that is read.
         max_request_bytes: Size = "16MiB" in "1MiB" .. "256MiB";
         /// How often an idle connection is asked whether its other end is alive.
-        keepalive: TimeOrOff = "20s";
+        keepalive: Time = "20s" in "1s" .. "1h";
         /// After this age a connection is told to finish and come again. Set it behind a load balancer.
         max_connection_age: TimeOrOff = "off";
         /// Calls open at a time on one connection.

@@ -51,8 +51,29 @@ enum Action {
     Redrive(RedriveAction),
 }
 
+impl Action {
+    /// Asks before anything is destroyed; nothing is called until then.
+    fn ask(&self) -> Result<(), Failure> {
+        match self {
+            Self::Delete(args) => args.ask(),
+            Self::Purge(args) => args.ask(),
+            Self::Create(_)
+            | Self::List(_)
+            | Self::Get(_)
+            | Self::Set(_)
+            | Self::Send(_)
+            | Self::Receive(_)
+            | Self::Consume(_)
+            | Self::Peek(_)
+            | Self::Settle(_)
+            | Self::Redrive(_) => Ok(()),
+        }
+    }
+}
+
 pub(crate) fn run(args: QueueArgs) -> Result<(), Failure> {
     let output = Output::new(&args.output);
+    args.action.ask()?;
     block_on(async {
         let caller = Caller::connect(&args.client).await?;
         match args.action {

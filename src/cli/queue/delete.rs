@@ -24,8 +24,11 @@ pub(super) struct DeleteArgs {
 }
 
 impl DeleteArgs {
+    pub(super) fn ask(&self) -> Result<(), Failure> {
+        self.consent.ask(&format!("Delete {} with all messages?", self.names.join(", ")))
+    }
+
     pub(super) async fn run(self, caller: &Caller, output: Output) -> Result<(), Failure> {
-        self.consent.ask(&format!("Delete {} with all messages?", self.names.join(", ")))?;
         let total = self.names.len();
         let mut failures = Vec::new();
         for name in self.names {

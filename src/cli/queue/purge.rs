@@ -19,8 +19,11 @@ pub(super) struct PurgeArgs {
 }
 
 impl PurgeArgs {
+    pub(super) fn ask(&self) -> Result<(), Failure> {
+        self.consent.ask(&format!("Delete every message of {}?", self.name))
+    }
+
     pub(super) async fn run(self, caller: &Caller, output: Output) -> Result<(), Failure> {
-        self.consent.ask(&format!("Delete every message of {}?", self.name))?;
         let request = PurgeQueueRequest { name: self.name };
         let answer = caller.queues().purge_queue(caller.request(request)).await?.into_inner();
         output.note(&format!("{} messages are deleted", answer.purged_messages));

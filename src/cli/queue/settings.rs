@@ -2,10 +2,7 @@
 
 use crate::{
     cli::{Failure, value},
-    proto::{
-        common::v1::Durability,
-        queue::v1::{DeadLetterPolicy, FifoScope, FifoSettings, Queue, RedriveAllowPolicy, RedrivePermission},
-    },
+    proto::queue::v1::{DeadLetterPolicy, FifoScope, FifoSettings, Queue, RedriveAllowPolicy, RedrivePermission},
 };
 use clap::{Args, ValueEnum};
 use std::{fs, time::Duration};
@@ -14,14 +11,6 @@ use std::{fs, time::Duration};
 enum Scope {
     Queue,
     Group,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum WhenDurable {
-    /// After fdatasync
-    Fsync,
-    /// After write: survives a crash of the process, not of the machine
-    OsBuffer,
 }
 
 /// Every setting that may change after creation.
@@ -52,7 +41,7 @@ pub(super) struct SettingsArgs {
     #[arg(long, value_name = "QUEUES")]
     redrive_allow: Option<String>,
     /// FIFO: the hash of the body stands in for a missing deduplication id
-    #[arg(long, value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     content_based_deduplication: Option<bool>,
     /// FIFO: within what a deduplication id is unique
     #[arg(long, value_name = "SCOPE")]
@@ -60,9 +49,6 @@ pub(super) struct SettingsArgs {
     /// FIFO: what the throughput limit counts
     #[arg(long, value_name = "SCOPE")]
     throughput_limit: Option<Scope>,
-    /// When a message counts as sent
-    #[arg(long, value_name = "WHEN")]
-    durability: Option<WhenDurable>,
     /// A file with the access policy document (JSON)
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,
@@ -92,13 +78,6 @@ impl SettingsArgs {
         }
         if self.write_fifo(queue) {
             changed("fifo");
-        }
-        if let Some(durability) = self.durability {
-            queue.set_durability(match durability {
-                WhenDurable::Fsync => Durability::Fsync,
-                WhenDurable::OsBuffer => Durability::OsBuffer,
-            });
-            changed("durability");
         }
         if let Some(file) = &self.policy {
             queue.policy = fs::read_to_string(file).map_err(|error| Failure::failed(format!("{file}: {error}")))?;
