@@ -30,13 +30,14 @@ type Key = (Option<Arc<str>>, Arc<str>);
 #[derive(Debug)]
 pub(super) struct Dedup {
     scope: Scope,
-    by_key: HashMap<Key, Remembered>,
-    by_age: BTreeMap<(Timestamp, MessageSeq), Key>,
+    by_key: HashMap<Key, MessageSeq>,
+    /// In the order of sending, which is the order of their ends.
+    sends: BTreeMap<MessageSeq, Remembered>,
 }
 
 impl Dedup {
     pub(super) fn new(scope: Scope) -> Self {
-        Self { scope, by_key: HashMap::new(), by_age: BTreeMap::new() }
+        Self { scope, by_key: HashMap::new(), sends: BTreeMap::new() }
     }
 
     pub(super) fn scope(&self) -> Scope {
@@ -52,45 +53,49 @@ impl Dedup {
 
     /// The accepted send that a send of the same id would repeat.
     pub(super) fn find(&self, now: Timestamp, group: Option<&Arc<str>>, id: &Arc<str>) -> Option<&Remembered> {
-        self.by_key.get(&self.key(group, id)).filter(|found| found.send_time + DEDUPLICATION_WINDOW > now)
+        let seq = self.by_key.get(&self.key(group, id))?;
+        self.sends.get(seq).filter(|found| found.send_time + DEDUPLICATION_WINDOW > now)
     }
 
     /// Remembers a send. A later send of the same id takes the place of an earlier one, in a replay too.
     pub(super) fn remember(&mut self, send: Remembered) {
         let key = self.key(send.group.as_ref(), &send.deduplication_id);
         let send = Remembered { group: key.0.clone(), ..send };
-        self.by_age.insert((send.send_time, send.seq), key.clone());
-        if let Some(before) = self.by_key.insert(key, send.clone())
-            && before.seq != send.seq
+        if let Some(before) = self.by_key.insert(key, send.seq)
+            && before != send.seq
         {
-            self.by_age.remove(&(before.send_time, before.seq));
+            self.sends.remove(&before);
         }
+        self.sends.insert(send.seq, send);
     }
 
     /// Forgets what was sent longer ago than the window.
     pub(super) fn advance(&mut self, now: Timestamp) {
-        while let Some(entry) = self.by_age.first_entry() {
-            if entry.key().0 + DEDUPLICATION_WINDOW > now {
+        while let Some(entry) = self.sends.first_entry() {
+            if entry.get().send_time + DEDUPLICATION_WINDOW > now {
                 break;
             }
-            let key = entry.remove();
-            self.by_key.remove(&key);
+            let Remembered { group, deduplication_id, .. } = entry.remove();
+            self.by_key.remove(&(group, deduplication_id));
+        }
+        if self.sends.is_empty() {
+            self.by_key.shrink_to(0);
         }
     }
 
     /// Forgets the sends below `below`.
     pub(super) fn purge(&mut self, below: MessageSeq) {
-        self.by_key.retain(|_, send| send.seq >= below);
-        self.by_age.retain(|(_, seq), _| *seq >= below);
+        self.sends = self.sends.split_off(&below);
+        self.by_key.retain(|_, seq| *seq >= below);
     }
 
     /// When the first memory ends.
     pub(super) fn next_end(&self) -> Option<Timestamp> {
-        self.by_age.first_key_value().map(|((sent, _), _)| *sent + DEDUPLICATION_WINDOW)
+        self.sends.first_key_value().map(|(_, send)| send.send_time + DEDUPLICATION_WINDOW)
     }
 
     /// Oldest first.
     pub(super) fn entries(&self) -> Vec<Remembered> {
-        self.by_age.values().filter_map(|key| self.by_key.get(key).cloned()).collect()
+        self.sends.values().cloned().collect()
     }
 }

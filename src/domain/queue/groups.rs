@@ -7,7 +7,8 @@
 use super::message::GroupNo;
 use crate::base::id::MessageSeq;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, btree_set},
+    iter::Copied,
     num::NonZeroU32,
     sync::Arc,
 };
@@ -141,12 +142,16 @@ impl Groups {
     }
 
     /// The groups that could give a message, the one with the oldest first.
-    pub(super) fn heads(&self) -> impl Iterator<Item = (MessageSeq, GroupNo)> {
+    pub(super) fn heads(&self) -> Copied<btree_set::Iter<'_, (MessageSeq, GroupNo)>> {
         self.heads.iter().copied()
     }
 
     /// The group's members from `from` on.
-    pub(super) fn members_from(&self, no: GroupNo, from: MessageSeq) -> impl Iterator<Item = MessageSeq> {
-        self.get(no).into_iter().flat_map(move |group| group.members.range(from..).copied())
+    pub(super) fn members_from(
+        &self,
+        no: GroupNo,
+        from: MessageSeq,
+    ) -> Option<Copied<btree_set::Range<'_, MessageSeq>>> {
+        self.get(no).map(|group| group.members.range(from..).copied())
     }
 }

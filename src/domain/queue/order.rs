@@ -11,15 +11,12 @@ use crate::base::{
     limits::{NOISY_IN_FLIGHT_MIN, NOISY_SHARE},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    iter::Peekable,
+    collections::{BTreeMap, BTreeSet, btree_set},
+    iter::{Copied, Peekable},
 };
 
-type Heads<'a> = Peekable<Box<dyn Iterator<Item = (MessageSeq, GroupNo)> + 'a>>;
-type Members<'a> = Box<dyn Iterator<Item = MessageSeq> + 'a>;
-
 pub(super) enum ReadyOrder<'a> {
-    Tenants(Box<Tenants<'a>>),
+    Tenants(Tenants<'a>),
     Groups(InGroups<'a>),
 }
 
@@ -36,23 +33,21 @@ impl Queue {
 
     fn order(&self, below: MessageSeq, fair: bool) -> ReadyOrder<'_> {
         if self.settings.is_fifo() {
-            let heads = self.groups.heads().take_while(move |(seq, _)| *seq < below);
-            return ReadyOrder::Groups(InGroups { queue: self, heads: Box::new(heads), members: None, below });
+            return ReadyOrder::Groups(InGroups { queue: self, heads: self.groups.heads(), members: None, below });
         }
-        let heads: Box<dyn Iterator<Item = _>> = Box::new(self.groups.heads());
-        ReadyOrder::Tenants(Box::new(Tenants {
+        ReadyOrder::Tenants(Tenants {
             pages: &self.pages,
             groups: &self.groups,
             in_flight: self.in_flight,
             fair,
             below,
             plain: self.pages.next_ready(MessageSeq(0)),
-            heads: heads.peekable(),
+            heads: self.groups.heads().peekable(),
             again: BTreeSet::new(),
             noisy: BTreeSet::new(),
             leased: BTreeMap::new(),
             last: None,
-        }))
+        })
     }
 }
 
@@ -75,8 +70,8 @@ impl ReadyOrder<'_> {
 
 pub(super) struct InGroups<'a> {
     queue: &'a Queue,
-    heads: Box<dyn Iterator<Item = (MessageSeq, GroupNo)> + 'a>,
-    members: Option<Members<'a>>,
+    heads: Copied<btree_set::Iter<'a, (MessageSeq, GroupNo)>>,
+    members: Option<Copied<btree_set::Range<'a, MessageSeq>>>,
     below: MessageSeq,
 }
 
@@ -87,8 +82,8 @@ impl InGroups<'_> {
             if let Some(seq) = member.filter(|seq| *seq < self.below && self.queue.is_visible(*seq)) {
                 return Some(seq);
             }
-            let (head, no) = self.heads.next()?;
-            self.members = Some(Box::new(self.queue.groups.members_from(no, head)));
+            let (head, no) = self.heads.next().filter(|(head, _)| *head < self.below)?;
+            self.members = self.queue.groups.members_from(no, head);
         }
     }
 }
@@ -102,7 +97,7 @@ pub(super) struct Tenants<'a> {
     /// The next message without a group.
     plain: Option<MessageSeq>,
     /// Tenants that gave nothing yet.
-    heads: Heads<'a>,
+    heads: Peekable<Copied<btree_set::Iter<'a, (MessageSeq, GroupNo)>>>,
     /// The next message of tenants that gave something.
     again: BTreeSet<(MessageSeq, GroupNo)>,
     /// Tenants put off, the one with the fewest in flight first.
@@ -150,7 +145,9 @@ impl Tenants<'_> {
     /// Enters the next message of the tenant that gave the last one.
     fn line_up_last(&mut self) {
         let Some((seq, no, noisy)) = self.last.take() else { return };
-        let Some(next) = self.groups.members_from(no, seq.next()).next() else { return };
+        let Some(next) = self.groups.members_from(no, seq.next()).and_then(|mut members| members.next()) else {
+            return;
+        };
         if noisy {
             self.noisy.insert((self.in_flight_of(no), next, no));
         } else {

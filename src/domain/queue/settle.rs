@@ -136,7 +136,7 @@ impl Queue {
     /// FIFO: the messages of the same group after `seq` that are in flight.
     fn leased_after(&self, seq: MessageSeq, message: &Message, now: Timestamp) -> Vec<MessageSeq> {
         let Some(no) = message.group.filter(|_| self.settings.is_fifo()) else { return Vec::new() };
-        let later = self.groups.members_from(no, seq.next());
+        let later = self.groups.members_from(no, seq.next()).into_iter().flatten();
         let held = |seq: &MessageSeq| self.pages.get(*seq).is_some_and(|m| m.is_held_by(m.rare().lease, now));
         later.filter(held).take(self.groups.in_flight(no).saturating_sub(1)).collect()
     }
