@@ -147,18 +147,33 @@ impl Segments {
         })
     }
 
-    /// The first sealed segment that reaches `lsn`.
+    /// The first sealed segment that reaches `lsn`. A segment that says nothing of the partition (damaged at its start,
+    /// or older than the partition) is passed over.
     fn holder(&self, partition: PartitionId, lsn: Lsn) -> io::Result<Option<Arc<Sealed>>> {
         let sealed = Arc::clone(&self.view().sealed);
+        let last_in = |index: usize| -> io::Result<Option<Lsn>> {
+            let Some(segment) = sealed.get(index) else { return Ok(None) };
+            let ranges = segment.ranges(&*self.pool.io, &self.pool.dir)?;
+            Ok(ranges.iter().find(|(other, ..)| *other == partition).map(|(_, _, last)| *last))
+        };
+        let next_known = |from: usize, to: usize| -> io::Result<Option<(usize, Lsn)>> {
+            for index in from..to {
+                if let Some(last) = last_in(index)? {
+                    return Ok(Some((index, last)));
+                }
+            }
+            Ok(None)
+        };
         let (mut low, mut high) = (0, sealed.len());
         while low < high {
             let middle = usize::midpoint(low, high);
-            let Some(segment) = sealed.get(middle) else { break };
-            let ranges = segment.ranges(&*self.pool.io, &self.pool.dir)?;
-            let last = ranges.iter().find(|(other, ..)| *other == partition).map_or(Lsn(0), |(_, _, last)| *last);
-            if last < lsn { low = middle + 1 } else { high = middle }
+            match next_known(middle, high)? {
+                Some((known, last)) if last < lsn => low = known + 1,
+                Some(_) | None => high = middle,
+            }
         }
-        Ok(sealed.get(low).cloned())
+        let found = next_known(low, sealed.len())?;
+        Ok(found.and_then(|(index, _)| sealed.get(index).cloned()))
     }
 
     fn read_sealed(&self, partition: PartitionId, at: Location) -> Result<Bytes, ReadError> {

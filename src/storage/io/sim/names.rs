@@ -28,14 +28,17 @@ impl Op {
         }
     }
 
+    fn paths(&self) -> (&Path, &Path) {
+        match self {
+            Self::Link(path, _) | Self::Unlink(path) => (path, path),
+            Self::Rename(from, to, _) => (from, to),
+        }
+    }
+
     /// True when `self` cannot be durable without `earlier`: a journal keeps the order for one file or one name.
     fn needs(&self, earlier: &Self) -> bool {
-        let paths = |op: &Self| match op {
-            Self::Link(path, _) | Self::Unlink(path) => vec![path.clone()],
-            Self::Rename(from, to, _) => vec![from.clone(), to.clone()],
-        };
-        let (mine, theirs) = (paths(self), paths(earlier));
-        mine.iter().any(|path| theirs.iter().any(|other| path == other || path.starts_with(other)))
+        let ((a, b), (c, d)) = (self.paths(), earlier.paths());
+        a.starts_with(c) || a.starts_with(d) || b.starts_with(c) || b.starts_with(d)
     }
 }
 
