@@ -13,6 +13,7 @@ pub mod heads;
 mod hot;
 mod layout;
 mod local;
+pub mod mem;
 mod options;
 mod pool;
 mod recovery;

@@ -66,6 +66,8 @@ struct Replay<'a> {
     expected: u64,
     /// CRC of the header of the block before it, when that is known.
     prev_crc: Option<u32>,
+    /// How long the segment file should be.
+    capacity: u64,
     /// Highest block sequence seen in any header.
     seen_max: u64,
     /// Lost blocks since the last table of heads: each may have held one frame of any partition.
@@ -99,6 +101,7 @@ impl<'a> Replay<'a> {
             heads_known: false,
             expected: 0,
             prev_crc: None,
+            capacity: 0,
             seen_max: 0,
             unresolved: 0,
             last: None,
@@ -177,6 +180,9 @@ impl<'a> Replay<'a> {
         }
         self.expected = first_block_seq;
         self.prev_crc = Some(prev.last_crc);
+        self.capacity = capacity;
+        // The first segment of all: nothing can have been before it.
+        self.heads_known |= prev == Predecessor::default();
     }
 
     /// The blocks of a file that is gone, or that was reported already as not being the segment it should be.
@@ -350,8 +356,8 @@ impl<'a> Replay<'a> {
                 (hole.next.map(|(at, _)| at), hole.next.map_or(durable + 1, |(_, seq)| seq), body, what)
             }
         };
-        let end_at = next_at.unwrap_or(scan.len);
-        self.lose(seq, hole.at..end_at.min(scan.len.max(hole.at)), self.expected..next_seq, what);
+        let end_at = next_at.unwrap_or_else(|| scan.len.max(self.capacity));
+        self.lose(seq, hole.at..end_at.max(hole.at), self.expected..next_seq, what);
         self.salvage(found, hole.at, seq, &body, next_seq - self.expected, table);
         self.expected = next_seq;
         Ok(next_at)
@@ -367,7 +373,8 @@ impl<'a> Replay<'a> {
         };
         let mut saved = 0;
         for (offset, frame) in salvage(body, Depth::Full) {
-            let known = self.heads.get(&frame.header.partition).map(|head| head.lsn.0);
+            let nothing = self.heads_known.then_some(0);
+            let known = self.heads.get(&frame.header.partition).map(|head| head.lsn.0).or(nothing);
             // What an earlier life of the file left here has older LSNs; what is new is at most one frame a block.
             let plausible = frame.header.store_uuid == self.store_uuid
                 && known.is_some_and(|known| frame.header.lsn.0 > known && frame.header.lsn.0 <= known + blocks);

@@ -29,11 +29,23 @@ fn copy_sector(from: &[u8], to: &mut [u8], index: usize) {
     }
 }
 
+/// `Vec::resize` with zeroes, by copies of memory: the simulation spends its time here, without optimisation.
+fn resize(bytes: &mut Vec<u8>, len: usize) {
+    if len > bytes.len() {
+        let mut longer = vec![0; len];
+        if let Some(start) = longer.get_mut(..bytes.len()) {
+            start.copy_from_slice(bytes);
+        }
+        *bytes = longer;
+    }
+    bytes.truncate(len);
+}
+
 impl Inode {
     pub(super) fn write(&mut self, bytes: &[u8], offset: usize) {
         let end = offset + bytes.len();
         if end > self.seen.len() {
-            self.seen.resize(end, 0);
+            resize(&mut self.seen, end);
         }
         if let Some(target) = self.seen.get_mut(offset..end) {
             target.copy_from_slice(bytes);
@@ -42,11 +54,11 @@ impl Inode {
     }
 
     pub(super) fn set_len(&mut self, len: usize) {
-        self.seen.resize(len, 0);
+        resize(&mut self.seen, len);
     }
 
     pub(super) fn sync(&mut self) {
-        self.durable.resize(self.seen.len(), 0);
+        resize(&mut self.durable, self.seen.len());
         for index in std::mem::take(&mut self.pending) {
             copy_sector(&self.seen, &mut self.durable, index);
         }
@@ -59,7 +71,7 @@ impl Inode {
                 copy_sector(&self.seen, &mut self.durable, index);
             }
         }
-        self.durable.resize(self.seen.len(), 0);
+        resize(&mut self.durable, self.seen.len());
     }
 
     /// Clean pages leave the cache; dirty ones stay.
@@ -72,7 +84,7 @@ impl Inode {
     /// Power is gone: each pending sector and the length survive or not.
     pub(super) fn cut_power(&mut self, dice: &mut Dice) {
         if self.durable.len() != self.seen.len() && dice.keeps() {
-            self.durable.resize(self.seen.len(), 0);
+            resize(&mut self.durable, self.seen.len());
         }
         for index in std::mem::take(&mut self.pending) {
             if dice.keeps() {

@@ -68,7 +68,7 @@ fn live(seed: u64) {
     let mut world = World::new(seed);
     for life in 0..6 {
         let dice = seed * 31 + life * 17;
-        world.use_checkpoint = dice % 3 != 0;
+        world.use_checkpoint = !dice.is_multiple_of(3);
         match dice % 4 {
             0 => {
                 let session = world.open().unwrap();
@@ -90,7 +90,7 @@ fn live(seed: u64) {
             }
         }
     }
-    world.use_checkpoint = seed % 2 == 0;
+    world.use_checkpoint = seed.is_multiple_of(2);
     drop(world.open().unwrap());
 }
 

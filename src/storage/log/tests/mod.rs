@@ -2,5 +2,10 @@
 
 mod contract;
 mod crash;
+mod damage;
+mod full;
+mod fuzz;
+mod matrix;
 mod support;
+mod traits;
 mod world;

@@ -27,6 +27,8 @@ struct Known {
     nonce: u64,
 }
 
+type Outcome = (PartitionId, Result<Lsn, AppendError>);
+
 #[derive(Default)]
 struct Account {
     promised: BTreeMap<Lsn, Known>,
@@ -181,7 +183,7 @@ impl World {
     }
 
     fn append_group_any(&mut self, session: &mut Session) -> Vec<Result<Lsn, AppendError>> {
-        let outcomes: Arc<Mutex<Vec<(PartitionId, Result<Lsn, AppendError>)>>> = Arc::default();
+        let outcomes: Arc<Mutex<Vec<Outcome>>> = Arc::default();
         for writer in &mut session.writers {
             if self.rng.random_range(0..3) == 0 {
                 continue;

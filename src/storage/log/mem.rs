@@ -1,0 +1,155 @@
+//! A log in memory: durable at once, gone with the process. For tests of whatever stands on the log.
+
+use super::{
+    AppendDone, AppendError, FrameBuilder, LogPosition, LogReader, LogStore, LogWriter, ReadError, StoredEntry, entry,
+    frame::{FrameKind, SealedFrame},
+    report::ReplayedFrame,
+};
+use crate::{
+    base::{
+        id::{Epoch, Location, Lsn, PartitionId},
+        time::Timestamp,
+    },
+    storage::io::Space,
+};
+use bytes::Bytes;
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Clones are the same log, so that a test can keep one across a restart of what it tests.
+#[derive(Clone, Default)]
+pub struct MemLog {
+    frames: Arc<Frames>,
+}
+
+#[derive(Default)]
+struct Frames(Mutex<BTreeMap<PartitionId, Partition>>);
+
+#[derive(Default)]
+struct Partition {
+    /// The frame of LSN 1 first.
+    frames: Vec<SealedFrame>,
+    epoch: Epoch,
+    trimmed: Lsn,
+}
+
+impl Frames {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<PartitionId, Partition>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, frame: FrameBuilder, kind: FrameKind) -> Result<Lsn, AppendError> {
+        let mut partitions = self.lock();
+        let partition = partitions.entry(frame.partition).or_default();
+        if kind == FrameKind::Data && frame.epoch != partition.epoch {
+            return Err(AppendError::Fenced { found: frame.epoch.0, newer: partition.epoch.0 });
+        }
+        let (lsn, epoch) = (frame.lsn, frame.epoch);
+        let chain = partition.frames.last().map_or(0, |frame| frame.header.chain());
+        partition.frames.push(frame.seal(kind, [0; 16], chain));
+        partition.epoch = epoch;
+        Ok(lsn)
+    }
+
+    fn frame(&self, partition: PartitionId, lsn: Lsn) -> Option<Bytes> {
+        let partitions = self.lock();
+        let partition = partitions.get(&partition)?;
+        let frame = partition.frames.get(lsn.0.checked_sub(1)? as usize)?;
+        (lsn >= partition.trimmed).then(|| frame.bytes.clone())
+    }
+}
+
+impl MemLog {
+    /// Visits the frames above `from`, one partition after the other.
+    pub fn replay(&self, from: &BTreeMap<PartitionId, Lsn>, visit: &mut dyn FnMut(ReplayedFrame)) {
+        for (id, partition) in &*self.frames.lock() {
+            let skipped = from.get(id).copied().unwrap_or_default().0 as usize;
+            partition.frames.iter().skip(skipped).cloned().map(ReplayedFrame::new).for_each(&mut *visit);
+        }
+    }
+}
+
+impl LogStore for MemLog {
+    fn acquire(&self, partition: PartitionId) -> Result<Box<dyn LogWriter>, AppendError> {
+        let (lsn, time) = {
+            let partitions = self.frames.lock();
+            let frames = partitions.get(&partition).map(|partition| partition.frames.as_slice()).unwrap_or_default();
+            let time = frames.last().map_or(Timestamp::ZERO, |frame| frame.header.logical_time);
+            (Lsn(frames.len() as u64 + 1), time)
+        };
+        let epoch = Epoch(lsn);
+        self.frames.append(FrameBuilder::new(partition, epoch, lsn, time), FrameKind::Fence)?;
+        Ok(Box::new(MemWriter { frames: Arc::clone(&self.frames), partition, epoch, next: lsn.next() }))
+    }
+
+    fn reader(&self) -> Arc<dyn LogReader> {
+        Arc::clone(&self.frames) as Arc<dyn LogReader>
+    }
+
+    fn position(&self) -> LogPosition {
+        LogPosition { segment: 1, durable_seq: 0 }
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        Ok(Space { free: u64::MAX, total: u64::MAX })
+    }
+
+    fn must_refuse_growth(&self) -> bool {
+        false
+    }
+}
+
+struct MemWriter {
+    frames: Arc<Frames>,
+    partition: PartitionId,
+    epoch: Epoch,
+    next: Lsn,
+}
+
+impl LogWriter for MemWriter {
+    fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn next_lsn(&self) -> Lsn {
+        self.next
+    }
+
+    fn append(&mut self, frame: FrameBuilder, done: AppendDone) {
+        debug_assert_eq!(frame.lsn, self.next, "a frame has the LSN that next_lsn said");
+        self.next = frame.lsn.next();
+        done(self.frames.append(frame, FrameKind::Data));
+    }
+
+    fn trim(&mut self, below: Lsn) {
+        if let Some(partition) = self.frames.lock().get_mut(&self.partition) {
+            partition.trimmed = below.max(partition.trimmed);
+        }
+    }
+}
+
+impl LogReader for Frames {
+    fn read_hot(&self, partition: PartitionId, at: Location) -> Option<StoredEntry> {
+        self.read(partition, at).ok()
+    }
+
+    fn read(&self, partition: PartitionId, at: Location) -> Result<StoredEntry, ReadError> {
+        let trimmed = ReadError::Trimmed { partition, lsn: at.lsn };
+        let frame = self.frame(partition, at.lsn).ok_or(trimmed)?;
+        let start = (at.offset as usize).min(frame.len());
+        let end = start.saturating_add(at.len as usize).min(frame.len());
+        entry::open(&frame.slice(start..end)).map_err(|what| ReadError::Corrupt {
+            partition,
+            lsn: at.lsn,
+            offset: at.offset,
+            what: what.to_owned(),
+        })
+    }
+}

@@ -1,0 +1,82 @@
+//! A full disk: the reserve carries the log on, growth is to be refused, and space that comes back is used at once.
+
+use super::support::{append, open_sim};
+use crate::{
+    base::id::{Lsn, PartitionId},
+    storage::{
+        io::{Io as _, sim::SimDisk},
+        log::{LogOptions, LogStore as _},
+    },
+};
+
+use std::path::Path;
+
+const P: PartitionId = PartitionId(1);
+
+fn options() -> LogOptions {
+    LogOptions { segment_bytes: 64 << 10, ..LogOptions::small() }
+}
+
+fn used(disk: &SimDisk) -> u64 {
+    disk.files().iter().map(|path| disk.contents(path).unwrap().len() as u64).sum()
+}
+
+#[test]
+fn a_full_disk_is_carried_by_the_reserve_and_then_waits_for_space() {
+    let disk = SimDisk::new(1);
+    let opened = open_sim(&disk, &options()).unwrap();
+    let mut writer = opened.log.acquire(P).unwrap();
+    assert!(!opened.log.must_refuse_growth());
+    disk.set_capacity(used(&disk));
+    let mut places = Vec::new();
+    // Active, prepared and two reserve segments of 64 KiB.
+    while !opened.log.must_refuse_growth() {
+        places.push(append(&opened.log, &mut *writer, 12 << 10).unwrap());
+    }
+    assert!(places.len() > 5, "the reserve took only {} frames", places.len());
+    let (send, receive) = std::sync::mpsc::channel();
+    for _ in 0..8 {
+        let (frame, at) = super::support::frame(&*writer, 12 << 10);
+        places.push(at);
+        let send = send.clone();
+        writer.append(frame, Box::new(move |result| send.send(result.is_ok()).unwrap()));
+    }
+    while opened.log.step() {}
+    let done = receive.try_iter().count();
+    assert!(done < 8, "the disk is full");
+    writer.trim(places[6].lsn);
+    while opened.log.step() {}
+    assert_eq!(receive.try_iter().filter(|ok| *ok).count() + done, 8, "all is written once a segment came back");
+    let reader = opened.log.reader();
+    for at in places.iter().filter(|at| at.lsn >= places[6].lsn) {
+        assert_eq!(reader.read(P, *at).unwrap().seq, at.lsn.0);
+    }
+}
+
+#[test]
+fn growth_is_refused_below_the_watermark_and_allowed_again_above_it() {
+    let disk = SimDisk::new(1);
+    disk.set_capacity(10 << 20);
+    let opened = open_sim(&disk, &LogOptions { min_free_bytes: 2 << 20, ..options() }).unwrap();
+    assert!(!opened.log.must_refuse_growth());
+    let filler = disk.create(Path::new("/data/filler")).unwrap();
+    filler.set_len((8 << 20) - used(&disk) + 1).unwrap();
+    assert!(opened.log.must_refuse_growth());
+    filler.set_len(1 << 20).unwrap();
+    assert!(!opened.log.must_refuse_growth());
+}
+
+#[test]
+fn a_log_that_was_closed_on_a_full_disk_opens_from_its_reserve() {
+    let disk = SimDisk::new(1);
+    let opened = open_sim(&disk, &options()).unwrap();
+    let mut writer = opened.log.acquire(P).unwrap();
+    append(&opened.log, &mut *writer, 100).unwrap();
+    opened.log.close().unwrap();
+    drop((writer, opened));
+    let disk = disk.restart_process();
+    disk.set_capacity(used(&disk));
+    let opened = open_sim(&disk, &options()).unwrap();
+    assert!(opened.report.clean_shutdown);
+    assert_eq!(opened.log.acquire(P).unwrap().epoch().0, Lsn(3));
+}
