@@ -22,6 +22,10 @@ use std::{
 /// An index is rewritten once its files pass both this and four times what they hold.
 const OVERSIZE_FLOOR_BYTES: u64 = 256 << 20;
 const OVERSIZE_FACTOR: u64 = 4;
+/// Sled evicts from its cache only with every 64th access of a 256th of its nodes, so a scan, which touches each node a
+/// few times, would keep everything it read in memory. These accesses per visited key make it let go.
+const SCAN_NUDGE_KEYS: usize = 8;
+const SCAN_NUDGE_ACCESSES: usize = 32;
 /// A database closed a moment ago in this process may hold its file lock a little longer.
 const LOCK_TRIES: usize = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
@@ -342,7 +346,12 @@ fn examine_pages(db: &sled::Db, store_uuid: [u8; 16], at_least: IndexMark, findi
 
 fn visit_pages(db: &sled::Db, visit: &mut dyn FnMut(QueueId, u64, page::Page<'_>)) -> Result<(), IndexError> {
     let mut pages = db.range(page::key(QueueId(0), 0)..);
+    let mut visited = 0_usize;
     while let Some((key, bytes)) = guarded("scanning", || pages.next().transpose())? {
+        visited += 1;
+        if visited.is_multiple_of(SCAN_NUDGE_KEYS) {
+            guarded("scanning", || (0..SCAN_NUDGE_ACCESSES).try_for_each(|_| db.get(&key).map(drop)))?;
+        }
         let (queue, number) = page::parse_key(&key)
             .ok_or_else(|| IndexError::Failed(format!("it holds a key of {} bytes", key.len())))?;
         visit(queue, number, page::decode(queue, number, &bytes)?);
