@@ -23,6 +23,11 @@ pub const RECEIVE_ATTEMPT_WINDOW: Duration = Duration::from_secs(300);
 pub const PURGE_INTERVAL: Duration = Duration::from_secs(60);
 /// Letters of a group id, a deduplication id, a receive attempt id, a producer id.
 pub const SHORT_ID_CHARS: usize = 128;
+/// Letters of a W3C traceparent and tracestate, kept with a message.
+pub const TRACE_CONTEXT_CHARS: usize = 256;
+/// Longer receipt handles are not repeated whole in a failure.
+pub const RECEIPT_HANDLE_CHARS: usize = 1024;
+pub const LOG_FILTER_CHARS: usize = 1024;
 pub const ATTRIBUTES_MAX: usize = 10;
 pub const ATTRIBUTE_NAME_CHARS: usize = 256;
 pub const ATTRIBUTE_TYPE_CHARS: usize = 256;

@@ -124,6 +124,7 @@ impl ConsumeArgs {
             release_grace: Some(value::to_proto(RELEASE_GRACE)),
             max_batch_delay: None,
             resume_session_id: String::new(),
+            held_receipt_handles: Vec::new(),
         }
     }
 }
