@@ -6,6 +6,7 @@
 //! | [`domain`] | pure state machines: command in, events out |
 //! | [`storage`] | the durable log and what is derived from it |
 //! | [`engine`] | one thread a partition between state machines and log |
+//! | [`service`] | one file per use case: authorise, validate, call the engine |
 //! | [`proto`] | the compiled protos |
 //! | [`runtime`] | puts everything together |
 //! | [`config`] | what the broker is told, and where each value came from |
@@ -19,5 +20,6 @@ pub mod domain;
 pub mod engine;
 pub mod proto;
 pub mod runtime;
+pub mod service;
 pub mod storage;
 pub mod telemetry;

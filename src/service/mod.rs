@@ -1,0 +1,37 @@
+//! One file per use case: authorise, validate, call the engine. Requests and responses are plain structs.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | [`broker`] | what every use case stands on: engine, clock, facts of the server |
+//! | [`authorise`] | the one place that says who may do what |
+//! | [`words`] | the engine's plain data that passes through unchanged |
+//! | [`check`], [`attributes`], [`settings`], [`json`] | rules of fields |
+//! | `create_queue` … `status` | one use case each |
+//! | [`produce`], [`consume`] | streaming sessions |
+//! | [`sessions`] | what a broken consume call leaves for its successor |
+//!
+//! Absent on purpose: wire formats, HTTP, status codes.
+
+pub mod attributes;
+pub mod authorise;
+pub mod broker;
+pub(crate) mod check;
+pub mod consume;
+pub mod create_queue;
+pub mod delete_queue;
+pub mod get_queue;
+pub mod json;
+pub mod list_queues;
+mod ordered;
+pub mod peek;
+pub mod produce;
+pub mod purge_queue;
+pub mod receive;
+pub mod redrive;
+pub mod send;
+pub mod sessions;
+pub mod settings;
+pub mod settle;
+pub mod status;
+pub mod update_queue;
+pub mod words;

@@ -1,0 +1,69 @@
+//! Changes some settings of a queue, and only if nobody else did in between when the caller says which state it saw.
+
+use super::{
+    authorise::Action,
+    broker::{Broker, Caller},
+    get_queue::QueueView,
+    settings::QueueFields,
+    words::QueueDefinition,
+};
+use crate::base::reason::{Reason, Refusal};
+use std::sync::Arc;
+
+#[derive(Clone, Debug, Default)]
+pub struct UpdateQueue {
+    pub name: String,
+    /// What to change; everything else stays.
+    pub fields: QueueFields,
+    /// Empty: whatever is there.
+    pub etag: String,
+    pub validate_only: bool,
+}
+
+impl Broker {
+    pub async fn update_queue(&self, caller: &Caller, request: UpdateQueue) -> Result<QueueView, Refusal> {
+        let queue = self.queue_for(caller, Action::UpdateQueue, "queue.name", &request.name)?;
+        let revision = expected_revision(&queue, &request.etag, "queue.etag")?;
+        let options = self.lay_over(caller, &queue.path, queue.options.clone(), &request.fields)?;
+        if request.validate_only {
+            return Ok(self.plain_view(Arc::new(QueueDefinition { options, ..(*queue).clone() })));
+        }
+        // Fields not named come from `queue`: without an etag of the caller, its revision guards them.
+        let mut expected = revision.unwrap_or(queue.revision);
+        let mut wanted = options;
+        loop {
+            match self.engine.update_queue(queue.id, Some(expected), wanted).await {
+                Err(refusal) if refusal.reason == Reason::EtagMismatch && revision.is_none() => {
+                    let fresh = self.engine.find_queue(&queue.path)?;
+                    if fresh.id != queue.id || fresh.revision == expected {
+                        return Err(refusal);
+                    }
+                    wanted = self.lay_over(caller, &fresh.path, fresh.options.clone(), &request.fields)?;
+                    expected = fresh.revision;
+                }
+                result => return result.map(|definition| self.plain_view(definition)),
+            }
+        }
+    }
+}
+
+/// What the etag says; refused at once when it is not the queue's.
+pub(super) fn expected_revision(
+    queue: &QueueDefinition,
+    etag: &str,
+    field: &'static str,
+) -> Result<Option<u64>, Refusal> {
+    if etag.is_empty() {
+        return Ok(None);
+    }
+    if etag == self::etag(queue) {
+        return Ok(Some(queue.revision));
+    }
+    let message = format!("{} has the etag {:?}, not {etag:?}", queue.path, self::etag(queue));
+    Err(Refusal::new(Reason::EtagMismatch, message).at(field).with("queue", &queue.path))
+}
+
+/// The state of a queue as callers quote it.
+pub fn etag(queue: &QueueDefinition) -> String {
+    queue.revision.to_string()
+}
