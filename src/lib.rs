@@ -7,6 +7,7 @@
 //! | [`storage`] | the durable log and what is derived from it |
 //! | [`engine`] | one thread a partition between state machines and log |
 //! | [`service`] | one file per use case: authorise, validate, call the engine |
+//! | [`protocol`] | wire languages |
 //! | [`proto`] | the compiled protos |
 //! | [`runtime`] | puts everything together |
 //! | [`config`] | what the broker is told, and where each value came from |
@@ -19,6 +20,7 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod proto;
+pub mod protocol;
 pub mod runtime;
 pub mod service;
 pub mod storage;

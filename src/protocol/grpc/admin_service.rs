@@ -1,0 +1,163 @@
+//! `forebay.admin.v1.AdminService`: running the broker itself.
+
+use super::{call::Shared, connections::Connection, convert};
+use crate::{
+    base::reason::Refusal,
+    proto::admin::v1::{self as wire, admin_service_server::AdminService},
+    service::{authorise::Action, check, status::Status as ServerStatus},
+};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tonic::{Request, Response, Status};
+
+/// Longest grace a drain may be given.
+const GRACE_MAX: Duration = Duration::from_secs(3600);
+
+pub(super) struct AdminApi {
+    pub(super) shared: Arc<Shared>,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl AdminService for AdminApi {
+    async fn get_server_info(
+        &self,
+        request: Request<wire::GetServerInfoRequest>,
+    ) -> Answer<wire::GetServerInfoResponse> {
+        let (call, _) = self.shared.begin(request);
+        let info = call.broker().server_info(call.caller());
+        call.reply(info.map(|info| {
+            wire::GetServerInfoResponse {
+                version: info.version.to_owned(),
+                git_revision: info.git_revision.to_owned(),
+                storage_format: info.storage_format,
+                capabilities: info.capabilities.iter().map(ToString::to_string).collect(),
+                limits: info.limits.into_iter().map(|(name, limit)| (name.to_owned(), limit)).collect(),
+                endpoints: Some(info.public_url)
+                    .filter(|url| !url.is_empty())
+                    .map(|url| ("api".to_owned(), url))
+                    .into_iter()
+                    .collect(),
+                region: info.region,
+                account_id: info.account_id,
+            }
+        }))
+    }
+
+    async fn get_status(&self, request: Request<wire::GetStatusRequest>) -> Answer<wire::GetStatusResponse> {
+        let (call, _) = self.shared.begin(request);
+        call.reply(call.broker().status(call.caller()).map(status))
+    }
+
+    async fn get_config(&self, request: Request<wire::GetConfigRequest>) -> Answer<wire::GetConfigResponse> {
+        let (call, _) = self.shared.begin(request);
+        let values = call.broker().config(call.caller()).map(|values| {
+            let value = |value: &crate::service::broker::ConfigValue| wire::ConfigValue {
+                key: value.key.clone(),
+                value: value.value.clone(),
+                source: value.source.clone(),
+                reloadable: value.reloadable,
+            };
+            values.iter().map(value).collect()
+        });
+        call.reply(values.map(|values| wire::GetConfigResponse { values }))
+    }
+
+    async fn set_log_filter(&self, request: Request<wire::SetLogFilterRequest>) -> Answer<wire::SetLogFilterResponse> {
+        let (call, request) = self.shared.begin(request);
+        let set = call.broker().set_log_filter(call.caller(), &request.filter);
+        call.reply(set.map(|()| wire::SetLogFilterResponse {}))
+    }
+
+    async fn list_connections(
+        &self,
+        request: Request<wire::ListConnectionsRequest>,
+    ) -> Answer<wire::ListConnectionsResponse> {
+        let (call, request) = self.shared.begin(request);
+        let allowed = call.broker().authorise_server(call.caller(), Action::ListConnections);
+        let principal = call.caller().principal.clone();
+        call.reply(allowed.and_then(|()| self.connections(&request, &principal)))
+    }
+
+    async fn close_connection(
+        &self,
+        request: Request<wire::CloseConnectionRequest>,
+    ) -> Answer<wire::CloseConnectionResponse> {
+        let (call, request) = self.shared.begin(request);
+        let closed = call.broker().authorise_server(call.caller(), Action::CloseConnection).and_then(|()| {
+            let id = request.id.parse().ok().filter(|id| self.shared.connections.close(*id));
+            let found = format!("{:?}", check::shorten(&request.id));
+            id.map(drop).ok_or_else(|| check::outside("id", found, "the id of an open connection"))
+        });
+        call.reply(closed.map(|()| wire::CloseConnectionResponse {}))
+    }
+
+    async fn drain(&self, request: Request<wire::DrainRequest>) -> Answer<wire::DrainResponse> {
+        let (call, request) = self.shared.begin(request);
+        let begun = call.broker().authorise_server(call.caller(), Action::Drain).and_then(|()| {
+            let grace = convert::duration("grace", request.grace)?;
+            if let Some(grace) = grace {
+                check::duration("grace", grace, Duration::ZERO, GRACE_MAX)?;
+            }
+            self.shared.drain.begin(grace);
+            Ok(wire::DrainResponse {})
+        });
+        call.reply(begun)
+    }
+}
+
+impl AdminApi {
+    fn connections(
+        &self,
+        request: &wire::ListConnectionsRequest,
+        principal: &str,
+    ) -> Result<wire::ListConnectionsResponse, Refusal> {
+        let size = check::page_size(request.page_size.into())?;
+        let after = match request.page_token.as_str() {
+            "" => 0,
+            token => token.parse().map_err(|_| check::page_token(token))?,
+        };
+        let mut page = self.shared.connections.page(after, size + 1);
+        let has_more = page.len() > size;
+        page.truncate(size);
+        let last = page.last().filter(|_| has_more);
+        let next_page_token = last.map(|connection| connection.id.to_string()).unwrap_or_default();
+        let connections = page.iter().map(|found| connection(found, principal)).collect();
+        Ok(wire::ListConnectionsResponse { connections, next_page_token })
+    }
+}
+
+fn connection(connection: &Connection, principal: &str) -> wire::Connection {
+    let is_web = connection.is_web.load(Ordering::Relaxed);
+    wire::Connection {
+        id: connection.id.to_string(),
+        peer: connection.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+        principal: principal.to_owned(),
+        protocol: if is_web { "grpc-web" } else { "grpc" }.to_owned(),
+        client: connection.client().to_owned(),
+        open_time: Some(convert::to_timestamp(connection.opened)),
+        received_bytes: connection.received_bytes.load(Ordering::Relaxed),
+        sent_bytes: connection.sent_bytes.load(Ordering::Relaxed),
+        open_calls: connection.open_calls.load(Ordering::Relaxed),
+    }
+}
+
+fn status(status: ServerStatus) -> wire::GetStatusResponse {
+    wire::GetStatusResponse {
+        ready: status.ready,
+        start_time: Some(convert::to_timestamp(status.started)),
+        disk_used_bytes: status.disk_used_bytes,
+        disk_free_bytes: status.disk_free_bytes,
+        memory_bytes: status.memory_bytes,
+        recovery: Some(wire::get_status_response::Recovery {
+            duration: Some(convert::to_duration(status.recovery_duration)),
+            replayed_frames: status.recovered_frames,
+            truncated_bytes: status.truncated_bytes,
+            clean_shutdown: status.clean_shutdown,
+        }),
+        alarms: status.alarms,
+    }
+}

@@ -1,0 +1,133 @@
+//! From a request to the service that answers it.
+//!
+//! Native calls of the queue service go straight to it; gRPC-Web and HTTP/1.1 take a way of their own, so that they cost
+//! native calls nothing.
+
+use super::{connections::Connection, errors, queue_service::QueueApi};
+use crate::proto::queue::v1::queue_service_server::QueueServiceServer;
+use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header::CONTENT_TYPE};
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, ready},
+};
+use tonic::{Status, body::Body, service::Routes};
+use tonic_types::StatusExt;
+use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+const QUEUE_SERVICE: &str = "/forebay.queue.v1.QueueService/";
+
+type Answer = Result<Response<Body>, Infallible>;
+type Boxed = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// The native services.
+#[derive(Clone)]
+struct Native {
+    queue: QueueServiceServer<QueueApi>,
+    others: Routes,
+}
+
+impl Service<Request<Body>> for Native {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Finish;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request<Body>>::poll_ready(&mut self.others, cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Finish {
+        if request.uri().path().starts_with(QUEUE_SERVICE) {
+            return Finish(self.queue.call(request));
+        }
+        Finish(Box::pin(self.others.call(request)))
+    }
+}
+
+/// Everything the port answers.
+#[derive(Clone)]
+pub(super) struct Dispatch {
+    native: Native,
+    web: BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>,
+}
+
+impl Dispatch {
+    /// `web_origins` are the pages that may call from a browser; "*" lets all.
+    pub(super) fn new(queue: QueueServiceServer<QueueApi>, others: Routes, web_origins: &[String]) -> Self {
+        let native = Native { queue, others };
+        let web = cors(web_origins).layer(tonic_web::GrpcWebLayer::new().layer(native.clone()));
+        Self { native, web: BoxCloneSyncService::new(web) }
+    }
+}
+
+impl Service<Request<Body>> for Dispatch {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Finish;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.native.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Finish {
+        let is_web = is_web(&request);
+        if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
+            connection.note_client(request.headers());
+            if is_web {
+                connection.is_web.store(true, Ordering::Relaxed);
+            }
+        }
+        if is_web {
+            return Finish(Box::pin(self.web.clone().oneshot(request)));
+        }
+        self.native.call(request)
+    }
+}
+
+fn is_web(request: &Request<Body>) -> bool {
+    let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    request.version() < Version::HTTP_2
+        || *request.method() == Method::OPTIONS
+        || kind.is_some_and(|kind| kind.starts_with(b"application/grpc-web"))
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let exposed = ["grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id"];
+    let layer = CorsLayer::new()
+        .allow_methods([Method::POST])
+        .allow_headers(Any)
+        .expose_headers(exposed.map(HeaderName::from_static));
+    if origins.iter().any(|origin| origin == "*") {
+        return layer.allow_origin(Any);
+    }
+    let origins = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    layer.allow_origin(AllowOrigin::list(origins))
+}
+
+/// Gives a status that the transport made the details every status of this server has.
+pub(super) struct Finish(Boxed);
+
+impl Future for Finish {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let answer = ready!(self.0.as_mut().poll(cx));
+        Poll::Ready(answer.map(|response| if is_bare(&response) { dress(&response) } else { response }))
+    }
+}
+
+/// Whether the call failed before a service of ours said why.
+fn is_bare(response: &Response<Body>) -> bool {
+    let Some(code) = response.headers().get("grpc-status") else { return false };
+    code != "0" && !response.headers().contains_key("grpc-status-details-bin")
+}
+
+fn dress(response: &Response<Body>) -> Response<Body> {
+    let bare = Status::from_header_map(response.headers()).unwrap_or_else(|| Status::unknown(""));
+    let details = errors::details_of_transport(&bare);
+    let status = Status::with_error_details(bare.code(), bare.message(), details);
+    status.into_http()
+}

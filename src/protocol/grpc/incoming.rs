@@ -1,0 +1,154 @@
+//! Accepted sockets: TCP_NODELAY set, counted, refused over the limit.
+
+use super::connections::{Connection, Connections};
+use crate::service::broker::Broker;
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    time::{Sleep, sleep},
+};
+use tokio_stream::Stream;
+use tonic::transport::server::Connected;
+
+/// How long to wait when the system has no more sockets to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The sockets of one listener, as they come.
+pub(super) struct Incoming {
+    pub(super) listener: TcpListener,
+    pub(super) broker: Arc<Broker>,
+    pub(super) connections: Arc<Connections>,
+    pub(super) max_connections: usize,
+    pub(super) pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Incoming {
+    /// Takes the socket in, or closes it when there are too many.
+    fn admit(&self, socket: TcpStream) -> io::Result<Option<CountedStream>> {
+        if self.connections.len() >= self.max_connections {
+            tracing::warn!(limit = self.max_connections, "connection refused: too many are open");
+            return Ok(None);
+        }
+        socket.set_nodelay(true)?;
+        let connection = self.connections.open(&self.broker, socket);
+        let socket = connection.socket.clone();
+        Ok(Some(CountedStream { socket, connection, connections: self.connections.clone() }))
+    }
+}
+
+impl Stream for Incoming {
+    type Item = io::Result<CountedStream>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+            }
+            let admitted = ready!(self.listener.poll_accept(cx)).and_then(|(socket, _)| self.admit(socket));
+            match admitted {
+                Ok(Some(stream)) => return Poll::Ready(Some(Ok(stream))),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "connection not accepted");
+                    self.pause = Some(Box::pin(sleep(ACCEPT_PAUSE)));
+                }
+            }
+        }
+    }
+}
+
+/// A socket that counts what passes, and that others may close.
+pub(super) struct CountedStream {
+    socket: Arc<TcpStream>,
+    connection: Arc<Connection>,
+    connections: Arc<Connections>,
+}
+
+impl Drop for CountedStream {
+    fn drop(&mut self) {
+        self.connections.forget(self.connection.id);
+    }
+}
+
+impl Connected for CountedStream {
+    type ConnectInfo = Arc<Connection>;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.connection.clone()
+    }
+}
+
+impl AsyncRead for CountedStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.socket.poll_read_ready(cx))?;
+            let space = buffer.initialize_unfilled();
+            match self.socket.try_read(space) {
+                Ok(count) => {
+                    buffer.advance(count);
+                    self.connection.received_bytes.fetch_add(count as u64, Ordering::Relaxed);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl CountedStream {
+    fn poll_write_with(
+        &self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.socket.poll_write_ready(cx))?;
+            match write(&self.socket) {
+                Ok(count) => {
+                    self.connection.sent_bytes.fetch_add(count as u64, Ordering::Relaxed);
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for CountedStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_with(cx, |socket| socket.try_write(buffer))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_with(cx, |socket| socket.try_write_vectored(buffers))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match socket2::SockRef::from(&*self.socket).shutdown(std::net::Shutdown::Write) {
+            Err(error) if error.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(error)),
+            Ok(()) | Err(_) => Poll::Ready(Ok(())),
+        }
+    }
+}
