@@ -1,0 +1,144 @@
+//! A broker for one test: its own directory, its own port, gone with the value.
+
+use forebay::{
+    base::name::AccountId,
+    engine::{
+        client::Engine,
+        open::open,
+        options::{EngineHost, EngineOptions},
+    },
+    proto::{
+        admin::v1::admin_service_client::AdminServiceClient,
+        queue::v1::{self as wire, queue_service_client::QueueServiceClient},
+    },
+    protocol::grpc::server::{Drained, ServerOptions, serve},
+    runtime::{SystemClock, SystemEntropy},
+    service::broker::{Broker, ServerFacts},
+    storage::{io::SysIo, log::LogOptions},
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+pub(crate) struct TestBroker {
+    pub(crate) address: SocketAddr,
+    pub(crate) draining: CancellationToken,
+    server: Option<JoinHandle<std::io::Result<Drained>>>,
+    engine: Engine,
+    _dir: tempfile::TempDir,
+}
+
+pub(crate) async fn start() -> TestBroker {
+    start_with(ServerOptions { drain_timeout: Duration::from_secs(20), ..ServerOptions::default() }).await
+}
+
+pub(crate) async fn start_with(options: ServerOptions) -> TestBroker {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(&engine_options(dir.path()), engine_host()).unwrap();
+    let draining = CancellationToken::new();
+    let entropy = Box::new(SystemEntropy::default());
+    let broker = Broker::new(engine.clone(), Arc::new(SystemClock), entropy, draining.clone(), facts());
+    let broker = Arc::new(broker);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Some(tokio::spawn(serve(listener, broker, options)));
+    TestBroker { address, draining, server, engine, _dir: dir }
+}
+
+fn engine_options(dir: &std::path::Path) -> EngineOptions {
+    EngineOptions {
+        data_dir: dir.to_owned(),
+        region: "us-east-1".into(),
+        partitions: 2,
+        in_flight_max: 120_000,
+        queues_max: 1000,
+        recreate_wait: Duration::from_secs(60),
+        inbox_bytes: 64 << 20,
+        index_cache_bytes: 1 << 20,
+        checkpoint_interval: Duration::from_secs(5),
+        log: LogOptions { segment_bytes: 8 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
+    }
+}
+
+fn engine_host() -> EngineHost {
+    EngineHost {
+        io: Arc::new(SysIo),
+        clock: Arc::new(SystemClock),
+        entropy: Box::new(|| Box::new(SystemEntropy::default())),
+        fatal: Arc::new(|why| panic!("{why}")),
+    }
+}
+
+fn facts() -> ServerFacts {
+    ServerFacts {
+        account: AccountId::parse("000000000000").unwrap(),
+        public_url: "http://127.0.0.1:9400".into(),
+        git_revision: "test",
+        storage_format: 1,
+        config: Vec::new(),
+        set_log_filter: Arc::new(|filter| if filter.contains('!') { Err("odd".into()) } else { Ok(()) }),
+        memory_bytes: || 1,
+    }
+}
+
+impl TestBroker {
+    pub(crate) async fn channel(&self) -> Channel {
+        Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+    }
+
+    pub(crate) async fn queues(&self) -> QueueServiceClient<Channel> {
+        QueueServiceClient::new(self.channel().await)
+    }
+
+    pub(crate) async fn admin(&self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.channel().await)
+    }
+
+    /// Creates a queue of this name with these settings.
+    pub(crate) async fn create(&self, queue_id: &str, queue: wire::Queue) -> wire::Queue {
+        let request = wire::CreateQueueRequest { queue_id: queue_id.into(), queue: Some(queue), ..Default::default() };
+        self.queues().await.create_queue(request).await.unwrap().into_inner().queue.unwrap()
+    }
+
+    /// Begins the drain and waits for the server's end.
+    pub(crate) async fn end(mut self) -> Drained {
+        self.draining.cancel();
+        self.server.take().unwrap().await.unwrap().unwrap()
+    }
+}
+
+impl Drop for TestBroker {
+    fn drop(&mut self) {
+        if let Some(server) = &self.server {
+            server.abort();
+        }
+        let engine = self.engine.clone();
+        std::thread::Builder::new().spawn(move || engine.close()).unwrap().join().unwrap();
+    }
+}
+
+pub(crate) fn seconds(seconds: i64) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration { seconds, nanos: 0 })
+}
+
+pub(crate) fn message(body: &str) -> wire::Message {
+    wire::Message { body: body.to_owned().into(), ..Default::default() }
+}
+
+/// A message to a FIFO queue; its body is its deduplication id.
+pub(crate) fn grouped(group: &str, body: &str) -> wire::Message {
+    wire::Message { group_id: group.into(), deduplication_id: body.into(), ..message(body) }
+}
+
+pub(crate) fn bodies(messages: &[wire::ReceivedMessage]) -> Vec<String> {
+    messages.iter().map(|message| String::from_utf8_lossy(&message.body).into_owned()).collect()
+}
+
+pub(crate) fn ack(message: &wire::ReceivedMessage) -> wire::Settlement {
+    settle(message, wire::settlement::Outcome::Ack(wire::Ack {}))
+}
+
+pub(crate) fn settle(message: &wire::ReceivedMessage, outcome: wire::settlement::Outcome) -> wire::Settlement {
+    wire::Settlement { receipt_handle: message.receipt_handle.clone(), outcome: Some(outcome) }
+}

@@ -1,0 +1,6 @@
+//! The broker in one process, talked to over its real port.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the one variant it expects")]
+
+mod broker;
+mod grpc_unary;
