@@ -159,3 +159,15 @@ fn completions_and_manual_pages_cover_the_tree() {
         assert!(text.contains(".SH SYNOPSIS") || text.contains(".SH NAME"), "{page}");
     }
 }
+
+#[test]
+fn a_directory_without_a_store_is_not_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    for action in [&["inspect"][..], &["verify"], &["dump"], &["repair", "--yes"]] {
+        let ran = run(command(&["storage", "--data-dir", path]).args(action));
+        assert_eq!((ran.code, ran.out.as_str()), (4, ""), "{action:?}: {}", ran.err);
+        assert!(ran.err.contains("is not a data directory"), "{}", ran.err);
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}

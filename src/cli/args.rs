@@ -2,7 +2,7 @@
 
 use super::{
     bench::BenchCommand, check::CheckCommand, config::ConfigCommand, errors::ErrorsCommand, generate::GenerateCommand,
-    queue::QueueArgs, server::ServerArgs, version::VersionArgs,
+    queue::QueueArgs, server::ServerArgs, storage::StorageArgs, version::VersionArgs,
 };
 use clap::{Parser, Subcommand};
 
@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Queue(Box<QueueArgs>),
     /// Look at a server and run it from afar
     Server(ServerArgs),
+    /// Look at, check and repair a data directory that no server uses
+    Storage(StorageArgs),
     /// Measure a server and the disk below it
     #[command(subcommand)]
     Bench(BenchCommand),

@@ -43,7 +43,7 @@ impl ConfigArgs {
         Ok(sources)
     }
 
-    fn load(&self) -> Result<Loaded, Failure> {
+    pub(crate) fn load(&self) -> Result<Loaded, Failure> {
         Ok(self.sources()?.load()?)
     }
 }

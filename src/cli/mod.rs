@@ -19,6 +19,7 @@ mod output;
 mod queue;
 mod run;
 mod server;
+mod storage;
 mod value;
 mod version;
 

@@ -1,6 +1,8 @@
 //! From arguments to an exit code.
 
-use super::{Cli, Command, Exit, Failure, bench, check, config, errors, generate, output, queue, server, version};
+use super::{
+    Cli, Command, Exit, Failure, bench, check, config, errors, generate, output, queue, server, storage, version,
+};
 use clap::Parser as _;
 use std::{ffi::OsString, process::ExitCode};
 
@@ -29,6 +31,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Queue(args) => queue::run(*args),
         Command::Server(args) => server::run(args),
+        Command::Storage(args) => storage::run(args),
         Command::Bench(command) => bench::run(command),
         Command::Check(command) => check::run(command),
         Command::Config(command) => config::run(command),

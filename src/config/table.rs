@@ -158,8 +158,8 @@ table! {
         drain_timeout: Time = "30s" in "0s" .. "1h";
         /// Threads that serve connections. 0: one a core.
         worker_threads: Count = "0" in "0" .. "1024";
-        /// Partitions that share the queues, each with a thread. 0: one a core. Never lower it on a data directory in use.
-        partitions: Count32 = "0" in "0" .. "4096";
+        /// Partitions that share the queues, each with a thread; fixed when the data directory is made. 0: one a core.
+        partitions: Count32 = "0" in "0" .. "128";
     }
 
     /// Where clients connect.
@@ -173,7 +173,7 @@ table! {
         /// The largest request that is read.
         max_request_bytes: Size = "16MiB" in "1MiB" .. "256MiB";
         /// How often an idle connection is asked whether its other end is alive.
-        keepalive: Time = "20s" in "1s" .. "1h";
+        keepalive: TimeOrOff = "20s";
         /// After this age a connection is told to finish and come again. Set it behind a load balancer.
         max_connection_age: TimeOrOff = "off";
         /// Calls open at a time on one connection.

@@ -1,0 +1,116 @@
+//! The tree below `forebay storage`.
+
+use super::{dump::DumpArgs, inspect, repair, verify};
+use crate::{
+    cli::{
+        Exit, Failure,
+        client::Consent,
+        config::ConfigArgs,
+        output::{Output, OutputArgs},
+    },
+    storage::{
+        io::SysIo,
+        offline::{OfflineError, Progress, Stopped},
+    },
+};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
+
+#[derive(Debug, Args)]
+pub(crate) struct StorageArgs {
+    /// The data directory [default: server.data_dir of the configuration]
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+    /// The configuration that names it [default: /etc/forebay/forebay.toml if it exists]
+    #[arg(long, value_name = "FILE", global = true, env = "FOREBAY_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show what the directory holds: identity, checkpoints, segments, index
+    Inspect {
+        /// List the segments of the log
+        #[arg(long)]
+        segments: bool,
+    },
+    /// Check every checksum, and say what a start would make of each that does not match
+    Verify,
+    /// Print the log: frames, and the entries in them
+    Dump(DumpArgs),
+    /// Set damage aside, so that the next start does not stumble over it again
+    Repair {
+        #[command(flatten)]
+        consent: Consent,
+    },
+}
+
+pub(crate) fn run(args: StorageArgs) -> Result<(), Failure> {
+    let output = Output::new(&args.output);
+    let dir = match args.data_dir {
+        Some(dir) => dir,
+        None => ConfigArgs { config: args.config, ..ConfigArgs::default() }.load()?.config.server.data_dir,
+    };
+    let stopped = Stopped::open(Arc::new(SysIo), &dir, std::process::id())?;
+    // Rows that run over a terminal leave no room for a bar.
+    let rows = matches!(args.action, Action::Dump(_)) && std::io::stdout().is_terminal();
+    let bar = Bar::new(args.output.quiet || rows);
+    match args.action {
+        Action::Inspect { segments } => inspect::run(&stopped, segments, &bar, output),
+        Action::Verify => verify::run(&stopped, &bar, output),
+        Action::Dump(args) => args.run(&stopped, &bar, output),
+        Action::Repair { consent } => repair::run(&stopped, &consent, &bar, output),
+    }
+}
+
+impl From<OfflineError> for Failure {
+    fn from(error: OfflineError) -> Self {
+        let failure = match &error {
+            OfflineError::NotAStore { .. } => Self::new(Exit::NotFound, error.to_string()),
+            OfflineError::Lock(_)
+            | OfflineError::Identity { .. }
+            | OfflineError::Log(_)
+            | OfflineError::Index(_)
+            | OfflineError::File(_) => Self::failed(error.to_string()),
+        };
+        match error {
+            OfflineError::NotAStore { .. } => failure.hint("name another directory with --data-dir"),
+            OfflineError::Lock(_) => failure.hint("stop the broker first: forebay server drain"),
+            OfflineError::Identity { .. } | OfflineError::Log(_) | OfflineError::Index(_) | OfflineError::File(_) => {
+                failure
+            }
+        }
+    }
+}
+
+/// Bytes looked at, on standard error while it is a terminal.
+pub(super) struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(quiet: bool) -> Self {
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta} left");
+        let bar = ProgressBar::with_draw_target(None, target);
+        Self(match style {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        })
+    }
+
+    pub(super) fn progress(&self) -> impl FnMut(Progress) {
+        |progress| {
+            self.0.set_length(progress.total_bytes);
+            self.0.set_position(progress.done_bytes);
+        }
+    }
+
+    /// Makes room for results.
+    pub(super) fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}

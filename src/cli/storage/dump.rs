@@ -1,0 +1,153 @@
+//! `forebay storage dump`.
+
+use super::{action::Bar, entry, inspect::show_time};
+use crate::{
+    base::id::{Lsn, PartitionId},
+    cli::{
+        Failure,
+        output::{Output, Record},
+    },
+    storage::offline::{EntryRow, Filter, FrameRow, Row, Stopped},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use clap::Args;
+use serde::Serialize;
+use std::ops::ControlFlow;
+
+#[derive(Debug, Args)]
+pub(super) struct DumpArgs {
+    /// Only this partition
+    #[arg(long, value_name = "NUMBER")]
+    partition: Option<u32>,
+    /// From this frame on
+    #[arg(long, value_name = "LSN")]
+    from: Option<u64>,
+    /// Up to this frame
+    #[arg(long, value_name = "LSN")]
+    to: Option<u64>,
+    /// Only entries about this queue, by its number
+    #[arg(long, value_name = "NUMBER")]
+    queue: Option<u64>,
+    /// Frames only, without the entries in them
+    #[arg(long)]
+    frames: bool,
+    /// Also print the bodies of messages
+    #[arg(long)]
+    bodies: bool,
+    /// At most this many rows
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    limit: Option<usize>,
+}
+
+impl DumpArgs {
+    pub(super) fn run(self, stopped: &Stopped, bar: &Bar, mut output: Output) -> Result<(), Failure> {
+        let filter =
+            Filter { partition: self.partition.map(PartitionId), first: self.from.map(Lsn), last: self.to.map(Lsn) };
+        let mut left = self.limit.unwrap_or(usize::MAX);
+        let mut result = Ok(());
+        let mut row = |row: Row| {
+            if left == 0 {
+                return ControlFlow::Break(());
+            }
+            let Some(shown) = self.show(row) else { return ControlFlow::Continue(()) };
+            left -= 1;
+            result = output.next(&shown);
+            if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        stopped.dump(&filter, &mut row, &mut bar.progress())?;
+        bar.clear();
+        result
+    }
+
+    /// The row as it is printed; nothing when it is not wanted.
+    fn show(&self, row: Row) -> Option<DumpRow> {
+        match row {
+            Row::Frame(frame) => self.queue.is_none().then(|| DumpRow::from(frame)),
+            Row::Entry(_) if self.frames => None,
+            Row::Entry(entry) if self.queue.is_some_and(|queue| queue != entry.target) => None,
+            Row::Entry(entry) => Some(DumpRow::new(entry, self.bodies)),
+        }
+    }
+}
+
+/// A frame or an entry of one.
+#[derive(Serialize)]
+#[serde(tag = "row", rename_all = "lowercase")]
+enum DumpRow {
+    Frame {
+        partition: u32,
+        lsn: u64,
+        epoch: u64,
+        time: String,
+        fence: bool,
+        entries: usize,
+        bytes: usize,
+    },
+    Entry {
+        partition: u32,
+        lsn: u64,
+        offset: u32,
+        kind: String,
+        target: u64,
+        seq: u64,
+        header: String,
+        body_bytes: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        body: Option<String>,
+    },
+}
+
+impl From<FrameRow> for DumpRow {
+    fn from(frame: FrameRow) -> Self {
+        Self::Frame {
+            partition: frame.partition.0,
+            lsn: frame.lsn.0,
+            epoch: frame.epoch.0.0,
+            time: show_time(frame.logical_time),
+            fence: frame.is_fence,
+            entries: frame.entries,
+            bytes: frame.len,
+        }
+    }
+}
+
+impl DumpRow {
+    fn new(entry: EntryRow, with_body: bool) -> Self {
+        let body = match std::str::from_utf8(&entry.body) {
+            Ok(text) => text.to_owned(),
+            Err(_) => format!("base64:{}", BASE64_STANDARD.encode(&entry.body)),
+        };
+        Self::Entry {
+            partition: entry.partition.0,
+            lsn: entry.lsn.0,
+            offset: entry.offset,
+            kind: entry::name(entry.kind),
+            target: entry.target,
+            seq: entry.seq,
+            header: entry::header(entry.kind, &entry.header),
+            body_bytes: entry.body.len(),
+            body: (with_body && !entry.body.is_empty()).then_some(body),
+        }
+    }
+}
+
+impl Record for DumpRow {
+    const COLUMNS: &'static [&'static str] = &["row"];
+
+    fn cells(&self) -> Vec<String> {
+        match self {
+            Self::Frame { partition, lsn, epoch, time, fence, entries, bytes } => {
+                let what = if *fence { "fence".to_owned() } else { format!("{entries} entries") };
+                vec![format!("partition {partition} frame {lsn}: {what}, {bytes} bytes, epoch {epoch}, {time}")]
+            }
+            Self::Entry { offset, kind, target, seq, header, body_bytes, body, .. } => {
+                let mut cells = vec![format!("  {offset:>6} {kind} queue {target} message {seq}"), header.clone()];
+                if *body_bytes > 0 {
+                    cells.push(format!("body {body_bytes} bytes"));
+                }
+                cells.extend(body.clone());
+                cells
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! `forebay storage inspect`.
+
+use super::action::Bar;
+use crate::{
+    base::time::Timestamp,
+    cli::{
+        Failure,
+        output::{Output, Record},
+    },
+    config::unit::show_size,
+    storage::{
+        identity,
+        log::examine::{SegmentFacts, SegmentState, SideFile},
+        offline::{Inspection, Stopped},
+    },
+};
+use serde::Serialize;
+
+pub(super) fn run(stopped: &Stopped, segments: bool, bar: &Bar, mut output: Output) -> Result<(), Failure> {
+    let found = stopped.inspect(&mut bar.progress())?;
+    bar.clear();
+    if segments {
+        let rows: Vec<_> = found.segments.iter().map(SegmentRow::from).collect();
+        return output.list(&rows);
+    }
+    output.one(&Overview::from(&found))
+}
+
+/// RFC 3339.
+pub(super) fn show_time(time: Timestamp) -> String {
+    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis).map(|time| time.to_string()).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Overview {
+    store: String,
+    format: u16,
+    created: String,
+    partitions: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<CheckpointFacts>,
+    damaged_checkpoints: Vec<String>,
+    segments: usize,
+    log_bytes: u64,
+    blocks: u64,
+    entries: u64,
+    bad_frames: usize,
+    free_segments: u64,
+    free_bytes: u64,
+    snapshots: Vec<String>,
+    index_generations: Vec<u64>,
+    index_bytes: u64,
+    index_set_aside: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct CheckpointFacts {
+    generation: u64,
+    written: String,
+    clean_shutdown: bool,
+    durable_block: u64,
+    snapshot: u64,
+    frames: Vec<PartitionFacts>,
+}
+
+#[derive(Serialize)]
+struct PartitionFacts {
+    partition: u32,
+    lsn: u64,
+}
+
+impl From<&Inspection> for Overview {
+    fn from(found: &Inspection) -> Self {
+        let checkpoint = found.checkpoints.latest().map(|latest| CheckpointFacts {
+            generation: latest.generation,
+            written: show_time(latest.written),
+            clean_shutdown: latest.clean_shutdown,
+            durable_block: latest.durable_seq,
+            snapshot: latest.snapshot_generation,
+            frames: latest
+                .partitions
+                .iter()
+                .map(|position| PartitionFacts { partition: position.partition.0, lsn: position.lsn.0 })
+                .collect(),
+        });
+        let snapshots = found.snapshots.iter().map(|snapshot| match &snapshot.content {
+            Ok((written, sections)) => {
+                let (written, size) = (show_time(*written), show_size(snapshot.bytes));
+                format!("{}: {size}, {sections} sections, written {written}", snapshot.generation)
+            }
+            Err(what) => format!("{}: {what}", snapshot.generation),
+        });
+        let damaged = found.checkpoints.damage().map(|(file, what)| format!("{file}: {what}"));
+        Self {
+            store: found.identity.uuid.to_string(),
+            format: identity::FORMAT_VERSION,
+            created: show_time(found.identity.created),
+            partitions: found.identity.partition_count,
+            checkpoint,
+            damaged_checkpoints: damaged.collect(),
+            segments: found.segments.len(),
+            log_bytes: found.segments.iter().map(|segment| segment.file_bytes).sum(),
+            blocks: found.segments.iter().map(|segment| segment.blocks).sum(),
+            entries: found.segments.iter().map(|segment| segment.entries).sum(),
+            bad_frames: found.segments.iter().map(|segment| segment.bad_frames.len()).sum(),
+            free_segments: found.free_segments,
+            free_bytes: found.free_bytes,
+            snapshots: snapshots.collect(),
+            index_generations: found.index.generations.clone(),
+            index_bytes: found.index.bytes,
+            index_set_aside: found.index.set_aside.clone(),
+        }
+    }
+}
+
+impl Record for Overview {
+    const COLUMNS: &'static [&'static str] = &[
+        "store",
+        "created",
+        "partitions",
+        "checkpoint",
+        "damaged checkpoints",
+        "log",
+        "free segments",
+        "snapshots",
+        "index",
+        "index set aside",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let checkpoint = self.checkpoint.as_ref().map(|checkpoint| {
+            let end = if checkpoint.clean_shutdown { "a clean shutdown" } else { "while running" };
+            let frames: Vec<_> = checkpoint
+                .frames
+                .iter()
+                .map(|facts| format!("partition {} at {}", facts.partition, facts.lsn))
+                .collect();
+            format!("{}: {}, {end}\n{}", checkpoint.generation, checkpoint.written, frames.join("\n"))
+        });
+        let bad = if self.bad_frames == 0 { String::new() } else { format!(", {} bad frames", self.bad_frames) };
+        vec![
+            format!("{}, format {}", self.store, self.format),
+            self.created.clone(),
+            self.partitions.to_string(),
+            checkpoint.unwrap_or_default(),
+            self.damaged_checkpoints.join("\n"),
+            format!(
+                "{} segments, {}, {} blocks, {} entries{bad}",
+                self.segments,
+                show_size(self.log_bytes),
+                self.blocks,
+                self.entries
+            ),
+            format!("{}, {}", self.free_segments, show_size(self.free_bytes)),
+            self.snapshots.join("\n"),
+            format!("generations {:?}, {}", self.index_generations, show_size(self.index_bytes)),
+            self.index_set_aside.join("\n"),
+        ]
+    }
+}
+
+#[derive(Serialize)]
+struct SegmentRow {
+    segment: u64,
+    state: String,
+    created: String,
+    first_block: u64,
+    blocks: u64,
+    used_bytes: u64,
+    file_bytes: u64,
+    entries: u64,
+    frames: Vec<String>,
+    bad_frames: usize,
+    table: &'static str,
+}
+
+impl From<&SegmentFacts> for SegmentRow {
+    fn from(facts: &SegmentFacts) -> Self {
+        let (state, created, first_block) = match &facts.state {
+            SegmentState::InUse { created, first_block_seq } => {
+                ("in use".to_owned(), show_time(*created), *first_block_seq)
+            }
+            SegmentState::Unused => ("unused".to_owned(), String::new(), 0),
+            SegmentState::Headless { what } | SegmentState::Foreign { what } => ((*what).to_owned(), String::new(), 0),
+        };
+        let frames = facts.frames.iter().map(|(partition, (first, last))| format!("{partition}: {first} to {last}"));
+        Self {
+            segment: facts.seq,
+            state,
+            created,
+            first_block,
+            blocks: facts.blocks,
+            used_bytes: facts.end_offset,
+            file_bytes: facts.file_bytes,
+            entries: facts.entries,
+            frames: frames.collect(),
+            bad_frames: facts.bad_frames.len(),
+            table: match facts.side_file {
+                SideFile::Missing => "missing",
+                SideFile::Good => "good",
+                SideFile::Damaged => "damaged",
+            },
+        }
+    }
+}
+
+impl Record for SegmentRow {
+    const COLUMNS: &'static [&'static str] =
+        &["segment", "state", "created", "first_block", "blocks", "used", "entries", "frames", "bad", "table"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.segment.to_string(),
+            self.state.clone(),
+            self.created.clone(),
+            self.first_block.to_string(),
+            self.blocks.to_string(),
+            format!("{} of {}", show_size(self.used_bytes), show_size(self.file_bytes)),
+            self.entries.to_string(),
+            self.frames.join(", "),
+            self.bad_frames.to_string(),
+            self.table.to_owned(),
+        ]
+    }
+}
