@@ -2,7 +2,7 @@
 
 use super::{
     bench::BenchCommand, check::CheckCommand, config::ConfigCommand, errors::ErrorsCommand, generate::GenerateCommand,
-    queue::QueueArgs, server::ServerArgs, storage::StorageArgs, version::VersionArgs,
+    queue::QueueArgs, serve::ServeArgs, server::ServerArgs, storage::StorageArgs, version::VersionArgs,
 };
 use clap::{Parser, Subcommand};
 
@@ -23,6 +23,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the broker
+    Serve(ServeArgs),
     /// Work with queues and their messages
     Queue(Box<QueueArgs>),
     /// Look at a server and run it from afar

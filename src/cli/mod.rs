@@ -18,6 +18,7 @@ mod interrupt;
 mod output;
 mod queue;
 mod run;
+mod serve;
 mod server;
 mod storage;
 mod value;

@@ -1,7 +1,7 @@
 //! From arguments to an exit code.
 
 use super::{
-    Cli, Command, Exit, Failure, bench, check, config, errors, generate, output, queue, server, storage, version,
+    Cli, Command, Exit, Failure, bench, check, config, errors, generate, output, queue, serve, server, storage, version,
 };
 use clap::Parser as _;
 use std::{ffi::OsString, process::ExitCode};
@@ -29,6 +29,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Serve(args) => serve::run(args),
         Command::Queue(args) => queue::run(*args),
         Command::Server(args) => server::run(args),
         Command::Storage(args) => storage::run(args),

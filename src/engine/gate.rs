@@ -18,11 +18,13 @@ struct Inner {
     durable: Lsn,
     /// In rising order of LSN.
     waiting: VecDeque<(Lsn, Vec<Reply>)>,
+    /// Nothing more will be durable.
+    failed: bool,
 }
 
 impl Gate {
     pub(crate) fn new(durable: Lsn) -> Self {
-        Self(Mutex::new(Inner { durable, waiting: VecDeque::new() }))
+        Self(Mutex::new(Inner { durable, waiting: VecDeque::new(), failed: false }))
     }
 
     pub(crate) fn durable(&self) -> Lsn {
@@ -35,6 +37,9 @@ impl Gate {
         if lsn <= inner.durable {
             drop(inner);
             return reply();
+        }
+        if inner.failed {
+            return;
         }
         let at = inner.waiting.partition_point(|(waiting, _)| *waiting < lsn);
         match inner.waiting.get_mut(at) {
@@ -53,6 +58,15 @@ impl Gate {
         for reply in ready.into_iter().flat_map(|(_, replies)| replies) {
             reply();
         }
+    }
+
+    /// Drops every reply that waits, and every later one that would have to: what it depends on will never be durable.
+    pub(crate) fn fail(&self) {
+        let mut inner = self.lock();
+        inner.failed = true;
+        let dropped = std::mem::take(&mut inner.waiting);
+        drop(inner);
+        drop(dropped);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -87,5 +101,24 @@ mod tests {
         gate.open(Lsn(7));
         assert_eq!(seen.load(Ordering::Relaxed), 7);
         assert_eq!(gate.durable(), Lsn(7));
+    }
+
+    #[test]
+    fn a_reply_never_leaves_once_its_frame_cannot_be_durable() {
+        let gate = Gate::new(Lsn(5));
+        let left = Arc::new(AtomicU64::new(0));
+        let reply = || -> Reply {
+            let left = left.clone();
+            Box::new(move || {
+                left.fetch_add(1, Ordering::Relaxed);
+            })
+        };
+        gate.when(Lsn(6), reply());
+        gate.fail();
+        gate.when(Lsn(6), reply());
+        assert_eq!(left.load(Ordering::Relaxed), 0);
+        assert_eq!(Arc::strong_count(&left), 1, "the replies are dropped, so their callers hear of it");
+        gate.when(Lsn(5), reply());
+        assert_eq!(left.load(Ordering::Relaxed), 1, "what was durable before still is");
     }
 }

@@ -31,11 +31,14 @@ struct Inner<C> {
     /// The thread sleeps and wants to be woken.
     waiting: bool,
     closed: bool,
+    /// The log failed: the thread is to end without another word.
+    failed: bool,
 }
 
 impl<C> Inbox<C> {
     pub(crate) fn new(max_bytes: usize) -> Self {
-        let inner = Inner { commands: VecDeque::new(), bytes: 0, durable: None, waiting: false, closed: false };
+        let inner =
+            Inner { commands: VecDeque::new(), bytes: 0, durable: None, waiting: false, closed: false, failed: false };
         Self { inner: Mutex::new(inner), news: Condvar::new(), max_bytes }
     }
 
@@ -87,6 +90,16 @@ impl<C> Inbox<C> {
         self.wake(inner);
     }
 
+    /// Ends the thread at once. What waits inside is dropped, so that its callers hear of it.
+    pub(crate) fn fail(&self) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        inner.failed = true;
+        let dropped = std::mem::take(&mut inner.commands);
+        self.wake(inner);
+        drop(dropped);
+    }
+
     fn wake(&self, mut inner: MutexGuard<'_, Inner<C>>) {
         if std::mem::take(&mut inner.waiting) {
             drop(inner);
@@ -95,10 +108,13 @@ impl<C> Inbox<C> {
     }
 
     /// Waits until there is something to take or `deadline` is over, as told by `remaining`. `None` once the inbox is
-    /// closed and empty. With `commands` false only a durable append counts.
+    /// closed and empty, or failed. With `commands` false only a durable append counts.
     pub(crate) fn wait(&self, commands: bool, most_bytes: usize, deadline: Option<Duration>) -> Option<Taken<C>> {
         let mut inner = self.lock();
         loop {
+            if inner.failed {
+                return None;
+            }
             if inner.durable.is_some() || (commands && !inner.commands.is_empty()) {
                 let most = if commands { most_bytes } else { 0 };
                 return Some(Self::take_from(&mut inner, most));

@@ -7,6 +7,8 @@ mod catalog;
 mod checkpoint;
 pub mod client;
 mod command;
+#[cfg(test)]
+mod crash_tests;
 pub mod definition;
 mod directory;
 mod gate;

@@ -33,7 +33,7 @@ use crate::{
         index::{IndexState, IndexStore},
         log::{self, LocalLog, LogHost, LogStore, RecoveryReport, ReplayFrom, ReplayedFrame},
         snapshot::Snapshot,
-        store::{self, IndexKind, Opened, Store},
+        store::{self, Opened, Store},
     },
 };
 use std::{
@@ -77,7 +77,7 @@ pub fn open(options: &EngineOptions, mut host: EngineHost) -> Result<Engine, Ope
         host.io.clone(),
         &options.data_dir,
         store::Options {
-            index: IndexKind::Sled { cache_bytes: options.index_cache_bytes },
+            index: options.index.clone(),
             pid: std::process::id(),
             now: began,
             node_id: 0,
@@ -240,7 +240,14 @@ fn replay(
         fatal: Box::new(move |why| fatal(why)),
     };
     let uuid = opened.identity.uuid.into_bytes();
-    let opened = LocalLog::open(log_host, &options.data_dir, uuid, &options.log, &rebuilt.from, &mut visit)?;
+    let opened = LocalLog::open(
+        log_host,
+        &options.data_dir.join(store::WAL_DIRECTORY),
+        uuid,
+        &options.log,
+        &rebuilt.from,
+        &mut visit,
+    )?;
     match failure {
         Some(failure) => Err(failure),
         None => Ok(opened),

@@ -2,7 +2,7 @@
 
 use crate::{
     base::{entropy::Entropy, time::Clock},
-    storage::{io::Io, log::LogOptions},
+    storage::{io::Io, log::LogOptions, store::IndexKind},
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ pub struct EngineOptions {
     pub queues_max: usize,
     pub recreate_wait: Duration,
     pub inbox_bytes: usize,
-    pub index_cache_bytes: u64,
+    pub index: IndexKind,
     pub checkpoint_interval: Duration,
     pub log: LogOptions,
 }

@@ -50,12 +50,12 @@ fn carry(shared: &Shared, reader: &Arc<dyn LogReader>, batch: Vec<Item>) -> Opti
     let (done, results) = mpsc::channel::<(usize, Result<(), Refusal>)>();
     let mut undeliverable = vec![false; batch.len()];
     let mut handed_over = 0;
-    for (index, (source, item)) in batch.iter().enumerate() {
+    for (index, ((source, item), failed)) in batch.iter().zip(&mut undeliverable).enumerate() {
         let target = shared.directory.by_id(item.target);
         let inbox = target.and_then(|queue| shared.inbox(queue.partition));
         let payload = inbox.and_then(|inbox| Some((inbox, payload(shared, reader, *source, item)?)));
         let Some((inbox, payload)) = payload else {
-            undeliverable[index] = true;
+            *failed = true;
             continue;
         };
         let done = done.clone();

@@ -28,10 +28,11 @@ impl Receipts {
     }
 
     pub(crate) fn handle(&self, receipt: &Receipt) -> String {
-        let mut bytes = [0; BODY_BYTES + MAC_BYTES];
-        bytes[..BODY_BYTES].copy_from_slice(&body(receipt));
-        let mac = self.mac(&bytes[..BODY_BYTES]).finalize().into_bytes();
-        bytes[BODY_BYTES..].copy_from_slice(&mac[..MAC_BYTES]);
+        let body = body(receipt);
+        let mac = self.mac(&body).finalize().into_bytes();
+        let mut bytes = Vec::with_capacity(BODY_BYTES + MAC_BYTES);
+        bytes.extend_from_slice(&body);
+        bytes.extend(mac.iter().take(MAC_BYTES));
         URL_SAFE_NO_PAD.encode(bytes)
     }
 

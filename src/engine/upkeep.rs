@@ -44,11 +44,7 @@ impl Upkeep {
     /// Runs until `stop`'s sender is gone; then writes a last checkpoint.
     pub(crate) fn run(mut self, stop: &Receiver<()>) {
         let mut next = self.clock.now() + self.interval;
-        loop {
-            match stop.recv_timeout(TICK.min(self.interval)) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-            }
+        while stop.recv_timeout(TICK.min(self.interval)) == Err(RecvTimeoutError::Timeout) {
             self.watch_disk();
             if self.checkpointer.is_due() && (self.clock.now() >= next || self.checkpointer.segment_is_full()) {
                 next = self.checkpoint();

@@ -55,7 +55,7 @@ fn engine_options(dir: &std::path::Path) -> EngineOptions {
         queues_max: 1000,
         recreate_wait: Duration::from_secs(60),
         inbox_bytes: 64 << 20,
-        index_cache_bytes: 1 << 20,
+        index: forebay::storage::store::IndexKind::Sled { cache_bytes: 1 << 20 },
         checkpoint_interval: Duration::from_secs(5),
         log: LogOptions { segment_bytes: 8 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
     }

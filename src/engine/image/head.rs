@@ -5,11 +5,7 @@ use crate::{
         id::{LeaseId, MessageId, MessageSeq, PartitionId},
         time::Timestamp,
     },
-    domain::queue::{
-        Attempt, Head, Producer, RedriveView, Remembered,
-        event::{Event, RedriveStarted},
-        settings::Scope,
-    },
+    domain::queue::{Attempt, Head, Producer, RedriveView, Remembered, event::RedriveStarted, settings::Scope},
     engine::journal::{
         DecodeError, redrive_ended_from, redrive_ended_to, redrive_started_from, redrive_started_to, settings_from,
         settings_to,
@@ -115,12 +111,7 @@ fn redrive_to(redrive: &RedriveView) -> wire::RedriveState {
 
 fn redrive_from(redrive: wire::RedriveState) -> Result<RedriveView, DecodeError> {
     let started: RedriveStarted = redrive_started_from(redrive.started.ok_or(DecodeError::Missing("redrive"))?)?;
-    let ended = match redrive.ended {
-        None => None,
-        Some(ended) => match redrive_ended_from(ended)? {
-            Event::RedriveEnded { outcome, at, .. } => Some((outcome, at)),
-            _ => None,
-        },
-    };
+    let ended = redrive.ended.map(redrive_ended_from).transpose()?;
+    let ended = ended.map(|(_, outcome, at)| (outcome, at));
     Ok(RedriveView { started, moved: redrive.moved, ended })
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     base::{
-        id::{LeaseId, MessageId, MessageSeq, PartitionId, QueueId, TransferKey},
+        id::{LeaseId, MessageId, MessageSeq, PartitionId, QueueId, RedriveId, TransferKey},
         time::Timestamp,
     },
     domain::queue::event::{Event, Received, RedriveOutcome, RedriveStarted, Sent, VisibilityChanged},
@@ -64,7 +64,10 @@ pub(crate) fn decode(entry: &StoredEntry) -> Result<Record, DecodeError> {
         kind::REDRIVE_STARTED => {
             Event::RedriveStarted(redrive_started_from(wire::RedriveStartedHeader::decode(&*entry.header)?)?)
         }
-        kind::REDRIVE_ENDED => redrive_ended_from(wire::RedriveEndedHeader::decode(&*entry.header)?)?,
+        kind::REDRIVE_ENDED => {
+            let (id, outcome, at) = redrive_ended_from(wire::RedriveEndedHeader::decode(&*entry.header)?)?;
+            Event::RedriveEnded { id, outcome, at }
+        }
         _ => return decode_partition(entry),
     };
     Ok(Record::Queue(queue, event))
@@ -169,12 +172,14 @@ pub(crate) fn redrive_started_from(header: wire::RedriveStartedHeader) -> Result
     })
 }
 
-pub(crate) fn redrive_ended_from(header: wire::RedriveEndedHeader) -> Result<Event, DecodeError> {
+pub(crate) fn redrive_ended_from(
+    header: wire::RedriveEndedHeader,
+) -> Result<(RedriveId, RedriveOutcome, Timestamp), DecodeError> {
     use wire::redrive_ended_header::Outcome;
     let outcome = match header.outcome.ok_or(DecodeError::Missing("outcome"))? {
         Outcome::Cancelled(_) => RedriveOutcome::Cancelled,
         Outcome::Completed(_) => RedriveOutcome::Completed,
         Outcome::Failure(why) => RedriveOutcome::Failed { why: why.into() },
     };
-    Ok(Event::RedriveEnded { id: redrive_id(&header.id)?, outcome, at: Timestamp(header.at_ms) })
+    Ok((redrive_id(&header.id)?, outcome, Timestamp(header.at_ms)))
 }

@@ -8,6 +8,8 @@ mod encode;
 mod header;
 mod kind;
 mod record;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use decode::{DecodeError, decode, payload, redrive_ended_from, redrive_started_from};
 pub(crate) use encode::{push, push_sent, redrive_ended_to, redrive_started_to};

@@ -220,13 +220,9 @@ impl Worker {
 
     /// Writes what a queue decided; a move becomes an outbox item that says all about its message.
     pub(super) fn record_event(&mut self, id: QueueId, event: Event) {
-        match event {
-            Event::Moved(moved) => {
-                if let Some(item) = self.outbox_item(id, moved) {
-                    self.record(Record::Moved(item));
-                }
-            }
-            event => self.record(Record::Queue(id, event)),
+        let Event::Moved(moved) = event else { return self.record(Record::Queue(id, event)) };
+        if let Some(item) = self.outbox_item(id, moved) {
+            self.record(Record::Moved(item));
         }
     }
 }

@@ -111,9 +111,8 @@ impl Worker {
         }
         while self.in_flight.is_some() || self.open.is_some() {
             self.submit();
-            if let Some(taken) = self.inbox.wait(false, 0, None) {
-                self.handle(taken);
-            }
+            let Some(taken) = self.inbox.wait(false, 0, None) else { return };
+            self.handle(taken);
         }
     }
 
@@ -231,7 +230,11 @@ impl Worker {
                 inbox.set_durable(lsn);
                 gate.open(lsn);
             }
-            Err(error) => fatal(format!("appending failed: {error}")),
+            Err(error) => {
+                fatal(format!("appending failed: {error}"));
+                inbox.fail();
+                gate.fail();
+            }
         };
         self.writer.append(frame, Box::new(done));
     }

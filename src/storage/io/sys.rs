@@ -18,6 +18,15 @@ use std::{
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SysIo;
 
+impl SysIo {
+    /// Bytes of memory the process holds; zero where the system does not say.
+    pub fn resident_bytes() -> u64 {
+        let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+        pages * rustix::param::page_size() as u64
+    }
+}
+
 impl Io for SysIo {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn IoFile>> {
         Ok(Arc::new(SysFile(OpenOptions::new().read(true).write(true).open(path)?)))

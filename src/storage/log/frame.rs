@@ -104,6 +104,12 @@ impl FrameBuilder {
         self.bytes.len()
     }
 
+    /// What was pushed so far, behind room for the header.
+    #[cfg(test)]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Fills in the header. The frame is a fence when it has no entries and opens its own epoch.
     pub(super) fn seal(self, kind: FrameKind, store_uuid: [u8; 16], prev_chain: u64) -> SealedFrame {
         let mut header = FrameHeader {

@@ -1,5 +1,4 @@
-//! Where everything is put together: the clock, the randomness and the files of this machine, the engine, the servers,
-//! and the order in which they end.
+//! The machine's clock and randomness.
 
 use crate::base::{
     entropy::Entropy,
@@ -33,13 +32,18 @@ impl Default for SystemEntropy {
 
 impl Entropy for SystemEntropy {
     fn fill(&mut self, bytes: &mut [u8]) {
-        for byte in bytes {
+        let mut rest = bytes;
+        while !rest.is_empty() {
             if self.used == self.page.len() {
                 getrandom::fill(&mut self.page).expect("the operating system gives randomness");
                 self.used = 0;
             }
-            *byte = std::mem::take(&mut self.page[self.used]);
-            self.used += 1;
+            let unused = self.page.get(self.used..).unwrap_or_default();
+            let taken = unused.len().min(rest.len());
+            let (now, later) = rest.split_at_mut(taken);
+            now.copy_from_slice(unused.get(..taken).unwrap_or_default());
+            self.used += taken;
+            rest = later;
         }
     }
 }

@@ -1,0 +1,198 @@
+//! The whole engine over a disk that loses power at a random call, several times in a row, under load.
+//!
+//! The oracle knows what was acknowledged: every acknowledged send is there unless its delete was asked for; no
+//! acknowledged delete comes back; a FIFO group is in order and has no message twice.
+
+use super::{
+    client::Engine,
+    definition::{QueueDefinition, QueueOptions},
+    message::{NewMessage, Outcome, ReceiveOptions, SendBatch},
+    open::open,
+    options::{EngineHost, EngineOptions},
+};
+use crate::{
+    base::{
+        entropy::Entropy,
+        name::{AccountId, QueueName, QueuePath},
+    },
+    domain::queue::settings::Fifo,
+    runtime::SystemClock,
+    storage::{
+        index::memory::MemoryDisk,
+        io::sim::{Fault, SimDisk},
+        log::LogOptions,
+        store::IndexKind,
+    },
+};
+use rand::{Rng as _, RngCore as _, SeedableRng as _, rngs::SmallRng};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+const SEEDS: u64 = 40;
+const LIVES: usize = 4;
+
+struct Seeded(SmallRng);
+
+impl Entropy for Seeded {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
+    }
+}
+
+/// What the clients were told.
+#[derive(Default)]
+struct Oracle {
+    sent: BTreeSet<String>,
+    delete_asked: BTreeSet<String>,
+    deleted: BTreeSet<String>,
+    next: u64,
+}
+
+fn start(disk: &SimDisk, index: &MemoryDisk, seed: u64) -> Option<Engine> {
+    let options = EngineOptions {
+        data_dir: "/data".into(),
+        region: "us-east-1".into(),
+        partitions: 4,
+        in_flight_max: 120_000,
+        queues_max: 100,
+        recreate_wait: Duration::ZERO,
+        inbox_bytes: 1 << 20,
+        index: IndexKind::Memory(index.clone()),
+        checkpoint_interval: Duration::from_millis(2),
+        log: LogOptions { drive: crate::storage::log::Drive::Threads, ..LogOptions::small() },
+    };
+    let host = EngineHost {
+        io: Arc::new(disk.clone()),
+        clock: Arc::new(SystemClock),
+        entropy: Box::new(move || Box::new(Seeded(SmallRng::seed_from_u64(seed)))),
+        fatal: Arc::new(|_| {}),
+    };
+    match open(&options, host) {
+        Ok(engine) => Some(engine),
+        Err(error) => {
+            assert!(disk.has_crashed(), "seed {seed}: the store does not open: {error}");
+            None
+        }
+    }
+}
+
+async fn queue(engine: &Engine, name: &str) -> Option<Arc<QueueDefinition>> {
+    let path = QueuePath {
+        account: AccountId::parse("000000000000").expect("valid"),
+        name: QueueName::parse(name).expect("valid"),
+    };
+    let options = QueueOptions {
+        fifo: name.ends_with(".fifo").then(Fifo::default),
+        visibility_timeout: Duration::ZERO,
+        ..QueueOptions::default()
+    };
+    engine.create_queue(path, options).await.ok().map(|created| created.definition)
+}
+
+/// Sends, receives and deletes until the disk fails or the rounds are over.
+async fn work(engine: &Engine, name: &str, oracle: &Mutex<Oracle>, rounds: usize) -> Option<()> {
+    let fifo = name.ends_with(".fifo");
+    let queue = queue(engine, name).await?;
+    for _ in 0..rounds {
+        let bodies: Vec<String> = {
+            let mut oracle = oracle.lock().expect("oracle");
+            oracle.next += 3;
+            (oracle.next - 3..oracle.next).map(|number| format!("{number:08}")).collect()
+        };
+        let messages = bodies.iter().map(|body| NewMessage {
+            body: body.clone().into(),
+            group: fifo.then(|| "g".into()),
+            deduplication_id: fifo.then(|| body.as_str().into()),
+            size: 8,
+            ..NewMessage::default()
+        });
+        let batch = SendBatch { messages: messages.collect(), sender: "t".into(), producer: None };
+        engine.send(&queue, batch).await.ok()?;
+        oracle.lock().expect("oracle").sent.extend(bodies);
+        let options = ReceiveOptions {
+            max_messages: 2,
+            visibility_timeout: Some(Duration::from_secs(30)),
+            ..ReceiveOptions::default()
+        };
+        let got = engine.receive(&queue, options).await.ok()?;
+        let bodies: Vec<String> = got.iter().map(|message| text(&message.payload.body)).collect();
+        {
+            let mut oracle = oracle.lock().expect("oracle");
+            for body in &bodies {
+                assert!(!oracle.deleted.contains(body), "{body} was deleted and comes back");
+            }
+            oracle.delete_asked.extend(bodies.clone());
+        }
+        let acks = got.iter().map(|message| (message.receipt, Outcome::Ack)).collect();
+        engine.settle(&queue, acks).await.ok()?;
+        oracle.lock().expect("oracle").deleted.extend(bodies);
+    }
+    Some(())
+}
+
+fn text(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).into_owned()
+}
+
+/// Looks at everything there is and compares.
+async fn check(engine: &Engine, name: &str, oracle: &Mutex<Oracle>, seed: u64) {
+    let queue = queue(engine, name).await.expect("the queue is there");
+    let mut present = Vec::new();
+    let mut options = super::message::BrowseOptions { limit: 1000, ..Default::default() };
+    loop {
+        let page = engine.browse(&queue, options.clone()).await.expect("browsed");
+        present.extend(page.messages.iter().map(|message| text(&message.payload.body)));
+        match page.next {
+            Some(next) => options.from = next,
+            None => break,
+        }
+    }
+    let oracle = oracle.lock().expect("oracle");
+    let set: BTreeSet<String> = present.iter().cloned().collect();
+    for body in &oracle.sent {
+        let there = set.contains(body) || oracle.delete_asked.contains(body);
+        assert!(there, "seed {seed}: {name} lost {body}, which was acknowledged");
+    }
+    for body in &oracle.deleted {
+        assert!(!set.contains(body), "seed {seed}: {name} still has {body}, whose delete was acknowledged");
+    }
+    assert_eq!(set.len(), present.len(), "seed {seed}: {name} holds a message twice");
+    assert!(present.is_sorted(), "seed {seed}: {name} is out of order");
+}
+
+async fn trial(seed: u64) {
+    let mut random = SmallRng::seed_from_u64(seed);
+    let mut disk = SimDisk::new(seed);
+    let index = MemoryDisk::default();
+    let oracles = [Mutex::new(Oracle::default()), Mutex::new(Oracle::default())];
+    for life in 0..LIVES {
+        disk.fault_at(disk.calls() + random.random_range(5..400), Fault::Crash);
+        if let Some(engine) = start(&disk, &index, seed * 100 + life as u64) {
+            let rounds = random.random_range(1..40);
+            tokio::join!(
+                work(&engine, "plain", &oracles[0], rounds),
+                work(&engine, "ordered.fifo", &oracles[1], rounds)
+            );
+            disk.crash();
+            engine.close();
+        }
+        disk = disk.reboot();
+        if random.random_bool(0.2) {
+            index.erase();
+        }
+    }
+    let engine = start(&disk, &index, seed).expect("a sound disk opens");
+    check(&engine, "plain", &oracles[0], seed).await;
+    check(&engine, "ordered.fifo", &oracles[1], seed).await;
+    engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn power_cuts_at_any_call_lose_nothing_that_was_acknowledged() {
+    for seed in 0..SEEDS {
+        trial(seed).await;
+    }
+}

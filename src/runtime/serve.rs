@@ -1,0 +1,171 @@
+//! `forebay serve`: from a configuration to a running broker, and back to nothing.
+//!
+//! The order of the end: calls drain, a last checkpoint, the partitions, the log with its mark of a clean shutdown.
+
+use super::{
+    adapters::{SystemClock, SystemEntropy},
+    signals,
+};
+use crate::{
+    base::time::Clock,
+    config::{Config, Loaded, unit::OnCorruption},
+    engine::{
+        client::Engine,
+        open::{self, OpenError},
+        options::{EngineHost, EngineOptions},
+    },
+    protocol::grpc::server::{self, ServerOptions},
+    service::broker::{Broker, ConfigValue, ServerFacts},
+    storage::{
+        io::SysIo,
+        log::{CorruptionPolicy, LogOptions},
+        store::IndexKind,
+    },
+    telemetry::LogFilter,
+};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    num::NonZero,
+    sync::Arc,
+    thread::available_parallelism,
+};
+use tokio_util::sync::CancellationToken;
+
+/// The exit code when the log can no longer be written.
+const EXIT_FATAL: i32 = 70;
+/// The format version that this release writes.
+const STORAGE_FORMAT: u32 = 1;
+/// What "off" means to a server that always asks.
+const NO_KEEPALIVE: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("serving failed: {0}")]
+    Serve(io::Error),
+}
+
+/// Runs the broker until a signal or a drain ends it.
+///
+/// # Errors
+///
+/// The address is taken, or the data directory cannot be used.
+pub fn serve(loaded: &Loaded, filter: LogFilter) -> Result<(), ServeError> {
+    let config = &loaded.config;
+    let listener = listen(config.api.address)?;
+    let address = listener.local_addr().unwrap_or(config.api.address);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if config.server.worker_threads > 0 {
+        builder.worker_threads(config.server.worker_threads);
+    }
+    let runtime = builder.thread_name("serve").enable_all().build().map_err(ServeError::Serve)?;
+    let draining = CancellationToken::new();
+    runtime.block_on(async { signals::watch(draining.clone()) }).map_err(ServeError::Serve)?;
+    let engine = open_engine(config)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy = Box::new(SystemEntropy::default());
+    let broker = Broker::new(engine.clone(), clock, entropy, draining, facts(loaded, filter));
+    tracing::info!(%address, data_dir = %config.server.data_dir.display(), "ready");
+    let served = runtime.block_on(server::serve(listener, Arc::new(broker), server_options(config)));
+    engine.close();
+    match &served {
+        Ok(drained) => tracing::info!(cut_calls = drained.cut_calls, "stopped; everything acknowledged is on disk"),
+        Err(error) => tracing::error!(%error, "serving ended"),
+    }
+    // Calls that were cut may still hold a thread; nothing they could do is acknowledged any more.
+    runtime.shutdown_background();
+    served.map(drop).map_err(ServeError::Serve)
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let listen = || {
+        let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(4096)?;
+        Ok(socket.into())
+    };
+    listen().map_err(|source| ServeError::Listen { address, source })
+}
+
+fn open_engine(config: &Config) -> Result<Engine, ServeError> {
+    let host = EngineHost {
+        io: Arc::new(SysIo),
+        clock: Arc::new(SystemClock),
+        entropy: Box::new(|| Box::new(SystemEntropy::default())),
+        fatal: Arc::new(|why| {
+            tracing::error!("{why}; nothing more is acknowledged, the process ends");
+            std::process::exit(EXIT_FATAL);
+        }),
+    };
+    let engine = open::open(&engine_options(config), host)?;
+    let status = engine.status();
+    tracing::info!(
+        took_ms = u64::try_from(status.recovery.duration.as_millis()).unwrap_or(u64::MAX),
+        frames = status.recovery.frames,
+        clean = status.recovery.clean,
+        queues = engine.queue_count(),
+        "recovered"
+    );
+    Ok(engine)
+}
+
+fn engine_options(config: &Config) -> EngineOptions {
+    let cores = u32::try_from(available_parallelism().map_or(1, NonZero::get)).unwrap_or(1);
+    EngineOptions {
+        data_dir: config.server.data_dir.clone(),
+        region: config.server.region.clone(),
+        partitions: if config.server.partitions == 0 { cores } else { config.server.partitions },
+        in_flight_max: config.limits.in_flight_per_queue,
+        queues_max: config.limits.queues,
+        recreate_wait: config.queues.recreate_wait,
+        inbox_bytes: usize::try_from(config.limits.inbox_bytes).unwrap_or(usize::MAX),
+        index: IndexKind::Sled { cache_bytes: config.index.cache },
+        checkpoint_interval: config.index.checkpoint_interval,
+        log: LogOptions {
+            segment_bytes: config.storage.segment_size,
+            hot_tail_bytes: usize::try_from(config.storage.hot_tail).unwrap_or(usize::MAX),
+            group_commit_delay: config.storage.group_commit_delay,
+            min_free_percent: config.storage.min_free,
+            min_free_bytes: config.storage.min_free_bytes,
+            corruption: match config.storage.on_corruption {
+                OnCorruption::Quarantine => CorruptionPolicy::Quarantine,
+                OnCorruption::Strict => CorruptionPolicy::Strict,
+            },
+            ..LogOptions::default()
+        },
+    }
+}
+
+fn server_options(config: &Config) -> ServerOptions {
+    ServerOptions {
+        max_connections: config.api.max_connections,
+        max_request_bytes: usize::try_from(config.api.max_request_bytes).unwrap_or(usize::MAX),
+        keepalive: config.api.keepalive.unwrap_or(NO_KEEPALIVE),
+        max_connection_age: config.api.max_connection_age,
+        drain_timeout: config.server.drain_timeout,
+        web_origins: Vec::new(),
+    }
+}
+
+fn facts(loaded: &Loaded, filter: LogFilter) -> ServerFacts {
+    let values = loaded.values().map(|value| ConfigValue {
+        key: value.key.name.to_owned(),
+        value: value.text.clone(),
+        source: value.origin.to_string(),
+        reloadable: value.key.reloadable,
+    });
+    ServerFacts {
+        account: loaded.config.server.account_id.clone(),
+        public_url: loaded.config.server.public_url.trim_end_matches('/').to_owned(),
+        git_revision: option_env!("FOREBAY_REVISION").unwrap_or("unknown"),
+        storage_format: STORAGE_FORMAT,
+        config: values.collect(),
+        set_log_filter: Arc::new(move |text| filter.set(text).map_err(|error| error.to_string())),
+        memory_bytes: SysIo::resident_bytes,
+    }
+}
