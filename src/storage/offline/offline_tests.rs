@@ -17,6 +17,7 @@ use crate::{
     },
 };
 use std::{
+    collections::BTreeMap,
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -223,6 +224,52 @@ fn a_flipped_bit_in_an_acknowledged_message_is_named_and_kept_but_no_sound_byte_
     let range = problem.offsets.start as usize..problem.offsets.end as usize;
     assert_eq!(place.read(&kept[0]), place.read(&name)[range]);
     assert_eq!(place.repair().actions, vec![], "it was kept before");
+}
+
+/// The frames a dump shows, entries and all.
+fn dumped(stopped: &Stopped) -> BTreeMap<(PartitionId, Lsn), Vec<Row>> {
+    let mut frames: BTreeMap<(PartitionId, Lsn), Vec<Row>> = BTreeMap::new();
+    let mut collect = |row: Row| {
+        let place = match &row {
+            Row::Frame(frame) => (frame.partition, frame.lsn),
+            Row::Entry(entry) => (entry.partition, entry.lsn),
+        };
+        frames.entry(place).or_default().push(row);
+        ControlFlow::Continue(())
+    };
+    stopped.dump(&Filter::default(), &mut collect, &mut |_| {}).expect("dumps");
+    frames
+}
+
+#[test]
+fn whatever_byte_of_the_log_is_flipped_the_frames_that_are_lost_are_named() {
+    let place = Place::filled();
+    let stopped = place.stopped();
+    let sound = dumped(&stopped);
+    let facts = stopped.inspect(&mut |_| {}).expect("inspects").segments;
+    let mut named = 0;
+    for (name, segment) in place.segments().iter().zip(&facts) {
+        for offset in (0..segment.end_offset as usize).step_by(2503) {
+            place.flip(name, offset);
+            let found = stopped.verify(&mut |_| {}).expect("verifies");
+            let left = dumped(&stopped);
+            place.flip(name, offset);
+            let is_named = |partition, lsn| {
+                let mut lost = found.problems.iter().flat_map(|problem| &problem.frames);
+                lost.any(|lost| lost.partition == partition && (lost.first..=lost.last).contains(&lsn))
+            };
+            for (&(partition, lsn), rows) in &sound {
+                match left.get(&(partition, lsn)) {
+                    Some(left) => {
+                        assert_eq!(left, rows, "{name} at {offset}: a frame is shown as written or not at all")
+                    }
+                    None => assert!(is_named(partition, lsn), "{name} at {offset}: {partition} {lsn} in {found:?}"),
+                }
+            }
+            named += found.problems.len();
+        }
+    }
+    assert!(named > 10, "most bytes matter: {named}");
 }
 
 #[test]
