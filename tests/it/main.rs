@@ -3,4 +3,5 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the one variant it expects")]
 
 mod broker;
+mod cli;
 mod grpc_unary;
