@@ -117,15 +117,15 @@ impl Appender {
         padded(BLOCK_HEADER_BYTES + heads::encoded_len(self.heads.len() + 64)) as u64
     }
 
-    /// Whether a block of this body still leaves room for the SEAL.
+    /// Whether a block of this body still leaves room for a HEARTBEAT and the SEAL.
     pub(super) fn has_room(&self, body_len: usize) -> bool {
         let block = padded(BLOCK_HEADER_BYTES + body_len) as u64;
-        self.position + self.buffer.len() as u64 + block + self.seal_len() <= self.header.capacity
+        self.position + self.buffer.len() as u64 + block + 2 * self.seal_len() <= self.header.capacity
     }
 
     /// The longest body a block of these segments can have.
     pub(super) fn body_max(&self) -> usize {
-        let rest = self.header.capacity.saturating_sub(SEGMENT_HEADER_BYTES as u64 + 2 * self.seal_len());
+        let rest = self.header.capacity.saturating_sub(SEGMENT_HEADER_BYTES as u64 + 3 * self.seal_len());
         (rest as usize).saturating_sub(BLOCK_HEADER_BYTES).min(BLOCK_BODY_BYTES)
     }
 
@@ -161,9 +161,10 @@ impl Appender {
         Ok(offsets)
     }
 
-    /// Lets `durable_seq` on disk cover the last data. Does nothing when there is no room: the next rotation will.
+    /// Lets `durable_seq` on disk cover the last data, for which there is always room once after data.
     pub(super) fn heartbeat(&mut self) -> io::Result<()> {
-        if !self.has_room(heads::encoded_len(self.heads.len())) {
+        let table = padded(BLOCK_HEADER_BYTES + heads::encoded_len(self.heads.len())) as u64;
+        if self.position + table + self.seal_len() > self.header.capacity {
             return Ok(());
         }
         self.push_heads(flags::HEARTBEAT);

@@ -3,7 +3,7 @@
 //! A file is never reused while a slice of its map lives: `retire` says whether one does.
 
 use super::{
-    block::BLOCK_HEADER_BYTES,
+    block::{BLOCK_HEADER_BYTES, BlockHeader},
     frame::{self, Depth},
     heads,
     layout::PAGE_BYTES,
@@ -12,7 +12,10 @@ use super::{
     table::{Place, Table},
 };
 use crate::{
-    base::id::{Lsn, PartitionId},
+    base::{
+        id::{Lsn, PartitionId},
+        limits::BLOCK_BODY_BYTES,
+    },
     storage::io::{Io, IoFile},
 };
 use bytes::Bytes;
@@ -200,9 +203,15 @@ fn rebuild(file: Arc<dyn IoFile>, seq: u64, file_id: Option<u64>, last_block_seq
     }
     let mut table = Table::default();
     let (mut at, mut expected) = (SEGMENT_HEADER_BYTES as u64, 0);
-    while let Some((found_at, header)) =
-        scan.look_ahead(at, |header| header.block_seq >= expected && header.block_seq <= last_block_seq)?
-    {
+    loop {
+        let in_range = |header: &BlockHeader| header.block_seq >= expected && header.block_seq <= last_block_seq;
+        let next = scan.look_ahead(at, in_range)?;
+        let (next_at, next_seq) = next.map_or((scan.len, u64::MAX), |(at, header)| (at, header.block_seq));
+        if next_at > at && expected <= last_block_seq {
+            let lost = next_seq.min(last_block_seq.saturating_add(1)).saturating_sub(expected);
+            add_from_hole(&mut scan, at, next_at, lost, &mut table)?;
+        }
+        let Some((found_at, header)) = next else { return Ok(table) };
         at = found_at + header.total_len() as u64;
         expected = header.block_seq + 1;
         let body = match scan.at(found_at)? {
@@ -217,7 +226,21 @@ fn rebuild(file: Arc<dyn IoFile>, seq: u64, file_id: Option<u64>, last_block_seq
             heads.iter().for_each(|(partition, head)| table.skip_to(*partition, head.lsn));
         }
     }
-    Ok(table)
+}
+
+/// The sound frames of a block whose header is not: the same ones that recovery keeps.
+fn add_from_hole(scan: &mut Scan, at: u64, end: u64, lost: u64, table: &mut Table) -> io::Result<()> {
+    let body_at = at + BLOCK_HEADER_BYTES as u64;
+    let len = (end.saturating_sub(body_at) as usize).min(BLOCK_BODY_BYTES - BLOCK_HEADER_BYTES);
+    let body = scan.bytes(body_at, len)?;
+    for (offset, frame) in salvage(&body, Depth::Full) {
+        let (partition, lsn) = (frame.header.partition, frame.header.lsn);
+        let known = table.last(partition).0;
+        if lsn.0 > known && lsn.0 - known <= lost {
+            table.push(partition, lsn, at + offset);
+        }
+    }
+    Ok(())
 }
 
 /// The frames of a block's body that can be read, each with its offset from the start of the block.

@@ -92,6 +92,11 @@ impl Table {
         }
     }
 
+    /// The partition's last LSN so far; 0 when nothing is known of it.
+    pub fn last(&self, partition: PartitionId) -> Lsn {
+        self.runs.get(&partition).map(Run::last).unwrap_or_default()
+    }
+
     /// Each partition with its last LSN before the segment and its last in it.
     pub fn ranges(&self) -> impl Iterator<Item = (PartitionId, Lsn, Lsn)> {
         self.runs.iter().map(|(partition, run)| (*partition, run.before, run.last()))

@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod full;
 mod fuzz;
+mod golden;
 mod matrix;
 mod support;
 mod traits;
