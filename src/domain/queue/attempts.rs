@@ -36,7 +36,8 @@ impl Attempts {
         self.by_id.get(id).filter(|attempt| attempt.at + RECEIVE_ATTEMPT_WINDOW > now)
     }
 
-    /// Takes note of one message of a receive. A message that the attempt holds under the same lease was given again.
+    /// Takes note of one message of a receive. A message that the attempt holds under the same lease was given again;
+    /// one of the same moment belongs to the same receive.
     pub(super) fn note(&mut self, id: &Arc<str>, received: &Received) {
         let lease = (received.seq, received.lease);
         if let Some(attempt) = self.by_id.get_mut(id) {

@@ -254,7 +254,8 @@ fn a_repeated_attempt_never_stretches_a_lease_past_twelve_hours() {
         t=0     send a1 group=A dedup=1
         t=0     receive attempt=x       -> a1 (count 1)
         t=100   receive attempt=x       -> a1 (count 1, same lease)
-        t=100   browse                  -> a1 in-flight until 43200
+        t=200   receive attempt=x       -> a1 (count 1, same lease)
+        t=200   browse                  -> a1 in-flight until 43200
     ");
 }
 

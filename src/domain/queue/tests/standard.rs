@@ -177,6 +177,18 @@ fn an_old_lease_never_deletes_a_message_that_was_received_again() {
 }
 
 #[test]
+fn a_message_never_received_has_no_lease_to_settle_it() {
+    run("
+        queue
+        t=0  send m1
+        t=1  delete m1                  -> nothing to do
+        t=1  visibility m1 timeout=10   -> error: the lease has ended, or the message was received again
+        t=1  nack m1                    -> error: the lease has ended, or the message was received again
+        t=1  browse                     -> m1 visible
+    ");
+}
+
+#[test]
 fn a_lease_whose_receive_a_crash_took_back_still_settles() {
     run("
         queue
