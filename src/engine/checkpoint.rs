@@ -63,9 +63,10 @@ impl Checkpointer {
         self.last != Some(self.log.position())
     }
 
-    /// Whether the log went on to another segment since the last commit.
-    pub(crate) fn segment_is_full(&self) -> bool {
-        self.last.is_none_or(|last| last.segment != self.log.position().segment)
+    /// How many segments the log went on since the last commit.
+    pub(crate) fn segments_since(&self) -> u64 {
+        let now = self.log.position().segment;
+        self.last.map_or(now, |last| now.saturating_sub(last.segment))
     }
 
     pub(crate) fn run(&mut self) -> Result<(), CheckpointError> {

@@ -62,6 +62,7 @@ fn start(disk: &SimDisk, index: &MemoryDisk, seed: u64) -> Option<Engine> {
         inbox_bytes: 1 << 20,
         index: IndexKind::Memory(index.clone()),
         checkpoint_interval: Duration::from_millis(2),
+        checkpoint_bytes: 64 << 20,
         log: LogOptions { drive: crate::storage::log::Drive::Threads, ..LogOptions::small() },
     };
     let host = EngineHost {

@@ -18,6 +18,8 @@ pub struct EngineOptions {
     pub inbox_bytes: usize,
     pub index: IndexKind,
     pub checkpoint_interval: Duration,
+    /// A checkpoint comes earlier after this many bytes of log, rounded up to whole segments.
+    pub checkpoint_bytes: u64,
     pub log: LogOptions,
 }
 

@@ -29,6 +29,7 @@ fn options(dir: &Path) -> EngineOptions {
         inbox_bytes: 64 << 20,
         index: IndexKind::Sled { cache_bytes: 1 << 20 },
         checkpoint_interval: Duration::from_millis(20),
+        checkpoint_bytes: 64 << 20,
         log: LogOptions { segment_bytes: 1 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
     }
 }

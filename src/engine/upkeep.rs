@@ -27,6 +27,8 @@ pub(crate) struct Upkeep {
     alarms: Arc<Alarms>,
     fatal: Arc<dyn Fn(String) + Send + Sync>,
     interval: Duration,
+    /// Segments of log that make a checkpoint due at once.
+    segments: u64,
     clock: Arc<dyn Clock>,
 }
 
@@ -38,7 +40,8 @@ impl Upkeep {
         options: &EngineOptions,
     ) -> Self {
         let clock = checkpointer.clock.clone();
-        Self { checkpointer, alarms, fatal, interval: options.checkpoint_interval, clock }
+        let segments = options.checkpoint_bytes.div_ceil(options.log.segment_bytes).max(1);
+        Self { checkpointer, alarms, fatal, interval: options.checkpoint_interval, segments, clock }
     }
 
     /// Runs until `stop`'s sender is gone; then writes a last checkpoint.
@@ -46,7 +49,9 @@ impl Upkeep {
         let mut next = self.clock.now() + self.interval;
         while stop.recv_timeout(TICK.min(self.interval)) == Err(RecvTimeoutError::Timeout) {
             self.watch_disk();
-            if self.checkpointer.is_due() && (self.clock.now() >= next || self.checkpointer.segment_is_full()) {
+            if self.checkpointer.is_due()
+                && (self.clock.now() >= next || self.checkpointer.segments_since() >= self.segments)
+            {
                 next = self.checkpoint();
             }
         }

@@ -15,7 +15,7 @@ use crate::{
         options::{EngineHost, EngineOptions},
     },
     protocol::grpc::server::{self, ServerOptions},
-    service::broker::{Broker, ConfigValue, ServerFacts},
+    service::broker::{Broker, ConfigValue, Rules, ServerFacts},
     storage::{
         io::SysIo,
         log::{CorruptionPolicy, LogOptions},
@@ -126,6 +126,7 @@ fn engine_options(config: &Config) -> EngineOptions {
         inbox_bytes: usize::try_from(config.limits.inbox_bytes).unwrap_or(usize::MAX),
         index: IndexKind::Sled { cache_bytes: config.index.cache },
         checkpoint_interval: config.index.checkpoint_interval,
+        checkpoint_bytes: config.index.checkpoint_bytes,
         log: LogOptions {
             segment_bytes: config.storage.segment_size,
             hot_tail_bytes: usize::try_from(config.storage.hot_tail).unwrap_or(usize::MAX),
@@ -146,6 +147,7 @@ fn server_options(config: &Config) -> ServerOptions {
         max_connections: config.api.max_connections,
         max_request_bytes: usize::try_from(config.api.max_request_bytes).unwrap_or(usize::MAX),
         keepalive: config.api.keepalive.unwrap_or(NO_KEEPALIVE),
+        max_concurrent_streams: config.api.max_concurrent_streams,
         max_connection_age: config.api.max_connection_age,
         drain_timeout: config.server.drain_timeout,
         web_origins: Vec::new(),
@@ -166,6 +168,21 @@ fn facts(loaded: &Loaded, filter: LogFilter) -> ServerFacts {
         storage_format: STORAGE_FORMAT,
         config: values.collect(),
         set_log_filter: Arc::new(move |text| filter.set(text).map_err(|error| error.to_string())),
+        rules: rules(&loaded.config),
         memory_bytes: SysIo::resident_bytes,
+    }
+}
+
+fn rules(config: &Config) -> Rules {
+    Rules {
+        visibility_timeout: config.queue_defaults.visibility_timeout,
+        retention: config.queue_defaults.retention,
+        receive_wait: config.queue_defaults.receive_wait,
+        consume_messages: config.consume.max_outstanding_messages,
+        consume_bytes: config.consume.max_outstanding_bytes,
+        max_lease: config.consume.max_lease,
+        consume_messages_max: config.limits.consume_outstanding_messages,
+        produce_outstanding_bytes: config.limits.produce_outstanding_bytes,
+        in_flight_messages: config.limits.in_flight_per_queue,
     }
 }

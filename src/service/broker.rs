@@ -7,13 +7,17 @@ use super::{
 use crate::{
     base::{
         entropy::{Entropy, random_16},
+        limits,
         name::{AccountId, QueuePath},
         reason::{Reason, Refusal},
         time::{Clock, Timestamp},
     },
     engine::{client::Engine, definition::QueueDefinition},
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Who asks.
@@ -38,6 +42,38 @@ pub struct ConfigValue {
 /// Sets the log filter; the error says what is wrong with it.
 pub type SetLogFilter = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
+/// What configuration says about queues and sessions that do not say it themselves, and how far they may go.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub visibility_timeout: Duration,
+    pub retention: Duration,
+    pub receive_wait: Duration,
+    pub consume_messages: u32,
+    pub consume_bytes: u64,
+    pub max_lease: Duration,
+    /// The most a Consume call may have outstanding.
+    pub consume_messages_max: u32,
+    /// The most a Produce call may have unacknowledged.
+    pub produce_outstanding_bytes: u64,
+    pub in_flight_messages: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            visibility_timeout: limits::VISIBILITY_TIMEOUT_DEFAULT,
+            retention: limits::RETENTION_DEFAULT,
+            receive_wait: Duration::ZERO,
+            consume_messages: limits::CONSUME_MESSAGES_DEFAULT,
+            consume_bytes: limits::CONSUME_BYTES_DEFAULT,
+            max_lease: limits::MAX_LEASE_DEFAULT,
+            consume_messages_max: limits::CONSUME_MESSAGES_MAX,
+            produce_outstanding_bytes: limits::PRODUCE_OUTSTANDING_BYTES,
+            in_flight_messages: limits::IN_FLIGHT_MAX,
+        }
+    }
+}
+
 /// What the composition root tells about the server.
 #[derive(Clone)]
 pub struct ServerFacts {
@@ -49,6 +85,7 @@ pub struct ServerFacts {
     pub storage_format: u32,
     pub config: Vec<ConfigValue>,
     pub set_log_filter: SetLogFilter,
+    pub rules: Rules,
     /// Bytes of memory the process holds.
     pub memory_bytes: fn() -> u64,
 }

@@ -43,7 +43,14 @@ impl Broker {
             let limit = "FIFO for names that end in .fifo, standard for all others";
             return Err(check::outside("queue.type", said, limit).with("queue", &path));
         }
-        let base = QueueOptions { fifo: is_fifo.then(Fifo::default), ..QueueOptions::default() };
+        let rules = &self.facts.rules;
+        let base = QueueOptions {
+            fifo: is_fifo.then(Fifo::default),
+            visibility_timeout: rules.visibility_timeout,
+            retention: rules.retention,
+            receive_wait: rules.receive_wait,
+            ..QueueOptions::default()
+        };
         let options = self.lay_over(caller, &path, base, &request.fields)?;
         let definition = self.create_or_find(path, options.clone(), request.validate_only).await?;
         match first_difference(&request.fields, &options, &definition.options) {

@@ -16,10 +16,7 @@ use super::{
     words::{EntryResult, QueueDefinition, SentMessage},
 };
 use crate::{
-    base::{
-        limits,
-        reason::{Reason, Refusal, Remedy},
-    },
+    base::reason::{Reason, Refusal, Remedy},
     engine::{
         client::Engine,
         message::{NewMessage, SendBatch},
@@ -60,6 +57,7 @@ pub struct ProduceSession {
     next_sequence: u64,
     outstanding: Ordered<(Acked, u64)>,
     outstanding_bytes: u64,
+    max_outstanding_bytes: u64,
 }
 
 impl Broker {
@@ -81,6 +79,7 @@ impl Broker {
             next_sequence: last_sequence.saturating_add(1),
             outstanding: Ordered::default(),
             outstanding_bytes: 0,
+            max_outstanding_bytes: self.facts.rules.produce_outstanding_bytes,
         })
     }
 }
@@ -90,9 +89,13 @@ impl ProduceSession {
         self.last_sequence
     }
 
+    pub fn max_outstanding_bytes(&self) -> u64 {
+        self.max_outstanding_bytes
+    }
+
     /// Whether the next batch may be read; until then the client waits.
     pub fn has_room(&self) -> bool {
-        self.outstanding_bytes < limits::PRODUCE_OUTSTANDING_BYTES
+        self.outstanding_bytes < self.max_outstanding_bytes
     }
 
     /// Whether every batch is acknowledged.

@@ -2,7 +2,7 @@
 
 use super::{
     authorise::{Action, Resource, authorise},
-    broker::{Broker, Caller, ConfigValue},
+    broker::{Broker, Caller, ConfigValue, Rules},
     check,
 };
 use crate::{
@@ -66,7 +66,7 @@ impl Broker {
             git_revision: self.facts.git_revision,
             storage_format: self.facts.storage_format,
             capabilities: &CAPABILITIES,
-            limits: limits_in_force(),
+            limits: limits_in_force(&self.facts.rules),
             region: self.engine.region().to_owned(),
             account_id: self.facts.account.to_string(),
             public_url: self.facts.public_url.clone(),
@@ -108,7 +108,7 @@ impl Broker {
     }
 }
 
-fn limits_in_force() -> Vec<(&'static str, u64)> {
+fn limits_in_force(rules: &Rules) -> Vec<(&'static str, u64)> {
     vec![
         ("message_bytes", u64::from(limits::MESSAGE_BYTES_MAX)),
         ("batch_entries", limits::BATCH_ENTRIES as u64),
@@ -120,8 +120,8 @@ fn limits_in_force() -> Vec<(&'static str, u64)> {
         ("visibility_timeout_seconds", limits::VISIBILITY_TIMEOUT_MAX.as_secs()),
         ("retention_seconds", limits::RETENTION_MAX.as_secs()),
         ("message_delay_seconds", limits::LONG_DELAY_MAX.as_secs()),
-        ("in_flight_messages", limits::IN_FLIGHT_MAX as u64),
-        ("produce_outstanding_bytes", limits::PRODUCE_OUTSTANDING_BYTES),
-        ("consume_messages", u64::from(limits::CONSUME_MESSAGES_MAX)),
+        ("in_flight_messages", rules.in_flight_messages as u64),
+        ("produce_outstanding_bytes", rules.produce_outstanding_bytes),
+        ("consume_messages", u64::from(rules.consume_messages_max)),
     ]
 }

@@ -57,6 +57,7 @@ fn engine_options(dir: &std::path::Path) -> EngineOptions {
         inbox_bytes: 64 << 20,
         index: forebay::storage::store::IndexKind::Sled { cache_bytes: 1 << 20 },
         checkpoint_interval: Duration::from_secs(5),
+        checkpoint_bytes: 64 << 20,
         log: LogOptions { segment_bytes: 8 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
     }
 }
@@ -78,6 +79,7 @@ fn facts() -> ServerFacts {
         storage_format: 1,
         config: Vec::new(),
         set_log_filter: Arc::new(|filter| if filter.contains('!') { Err("odd".into()) } else { Ok(()) }),
+        rules: forebay::service::broker::Rules::default(),
         memory_bytes: || 1,
     }
 }

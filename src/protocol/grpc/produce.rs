@@ -67,7 +67,7 @@ impl ProduceStream {
         let (session, frames) = ready!(opening.as_mut().poll(cx))?;
         let opened = Opened {
             last_sequence: session.last_sequence(),
-            max_outstanding_bytes: limits::PRODUCE_OUTSTANDING_BYTES,
+            max_outstanding_bytes: session.max_outstanding_bytes(),
             max_batch_bytes: limits::BATCH_BYTES as u32,
         };
         self.state = State::Open(Box::new(Open { session, frames, is_done: false, refusal: None }));

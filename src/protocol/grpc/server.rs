@@ -41,6 +41,8 @@ pub struct ServerOptions {
     pub max_request_bytes: usize,
     /// A ping after this long without one; a connection that does not answer in the same time is closed.
     pub keepalive: Duration,
+    /// Calls open at a time on one connection.
+    pub max_concurrent_streams: u32,
     /// Connections older than this are asked to go; `None`: never.
     pub max_connection_age: Option<Duration>,
     /// How long a drain waits for calls under way.
@@ -55,6 +57,7 @@ impl Default for ServerOptions {
             max_connections: 10_000,
             max_request_bytes: limits::REQUEST_BYTES,
             keepalive: Duration::from_secs(20),
+            max_concurrent_streams: STREAMS_PER_CONNECTION,
             max_connection_age: None,
             drain_timeout: Duration::from_secs(30),
             web_origins: Vec::new(),
@@ -147,7 +150,7 @@ fn transport(options: &ServerOptions) -> Server {
         .http2_keepalive_timeout(Some(options.keepalive))
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_concurrent_streams(STREAMS_PER_CONNECTION);
+        .max_concurrent_streams(options.max_concurrent_streams);
     match options.max_connection_age {
         Some(age) => server.max_connection_age(age),
         None => server,

@@ -8,7 +8,7 @@ use crate::{
     base::{limits, reason::Refusal},
     service::{
         authorise::Action,
-        broker::{Broker, Caller},
+        broker::{Broker, Caller, Rules},
         check,
         sessions::{Held, SessionId},
         words::QueueDefinition,
@@ -47,9 +47,9 @@ pub(super) struct SessionRule {
 }
 
 /// Checks a flow control sent at the beginning or later. 0 bytes means the default.
-pub fn flow_control(field: &'static str, flow: FlowControl) -> Result<FlowControl, Refusal> {
-    check::number(field, flow.messages, 0, limits::CONSUME_MESSAGES_MAX)?;
-    let bytes = if flow.bytes == 0 { limits::CONSUME_BYTES_DEFAULT } else { flow.bytes };
+pub(super) fn flow_control(rules: &Rules, field: &'static str, flow: FlowControl) -> Result<FlowControl, Refusal> {
+    check::number(field, flow.messages, 0, rules.consume_messages_max)?;
+    let bytes = if flow.bytes == 0 { rules.consume_bytes } else { flow.bytes };
     Ok(FlowControl { bytes, ..flow })
 }
 
@@ -62,9 +62,11 @@ impl Broker {
         self.refuse_when_draining()?;
         let queue = self.queue_for(caller, Action::Receive, "open.queue", &request.queue)?;
         check::text("open.consumer_name", &request.consumer_name, limits::SHORT_ID_CHARS)?;
-        let flow = request.flow_control.unwrap_or_default();
-        let flow = flow_control("open.flow_control.max_outstanding_messages", flow)?;
-        let rule = session_rule(&request, queue.options.visibility_timeout)?;
+        let rules = &self.facts.rules;
+        let unsaid = FlowControl { messages: rules.consume_messages, bytes: rules.consume_bytes };
+        let flow =
+            flow_control(rules, "open.flow_control.max_outstanding_messages", request.flow_control.unwrap_or(unsaid))?;
+        let rule = session_rule(rules, &request, queue.options.visibility_timeout)?;
         let resumed = self.resume(caller, &queue, &request).await?;
         let (id, ledger) = match resumed {
             Some((id, mut ledger)) => {
@@ -107,13 +109,13 @@ impl Broker {
     }
 }
 
-fn session_rule(request: &OpenConsume, queue_timeout: Duration) -> Result<SessionRule, Refusal> {
+fn session_rule(rules: &Rules, request: &OpenConsume, queue_timeout: Duration) -> Result<SessionRule, Refusal> {
     let (least, most) = (VISIBILITY_TIMEOUT_MIN, limits::VISIBILITY_TIMEOUT_MAX);
     let visibility_timeout = match request.visibility_timeout {
         Some(timeout) => check::duration("open.visibility_timeout", timeout, least, most)?,
         None => queue_timeout.max(least),
     };
-    let max_lease = request.max_lease.unwrap_or(limits::MAX_LEASE_DEFAULT);
+    let max_lease = request.max_lease.unwrap_or(rules.max_lease);
     check::duration("open.max_lease", max_lease, least, most)?;
     if let Some(grace) = request.release_grace {
         check::duration("open.release_grace", grace, Duration::ZERO, limits::RELEASE_GRACE_MAX)?;

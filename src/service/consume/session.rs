@@ -292,7 +292,8 @@ impl ConsumeSession {
         match command {
             Command::Settle { settle_id, settlements } => self.settle(settle_id, settlements),
             Command::Flow(flow) => {
-                let flow = super::open::flow_control("flow_control.max_outstanding_messages", flow)?;
+                let flow =
+                    super::open::flow_control(&self.broker.facts.rules, "flow_control.max_outstanding_messages", flow)?;
                 self.held.with(|ledger| ledger.set_flow(flow));
                 // Whatever the engine was asked for rests on the old credit.
                 self.receiving = None;
