@@ -417,7 +417,7 @@ impl Commit {
 
     pub(super) fn is_low(&self, space: Space) -> bool {
         let percent = space.total / 100 * u64::from(self.min_free_percent);
-        space.free < percent.max(self.min_free_bytes.min(space.total / 4))
+        space.free < percent.min(self.min_free_bytes)
     }
 
     pub(super) fn write_table_later(&self, seq: u64, file_id: u64, table: Arc<Table>) {

@@ -42,8 +42,7 @@ pub struct LogOptions {
     pub heartbeat_after: Duration,
     /// Empty segments kept ready, the reserve of a full disk.
     pub recycle_keep: usize,
-    /// Growth is refused when less is free, by either measure. The bytes count for at most a quarter of the file
-    /// system, so that a small one can be used at all.
+    /// Growth is refused when less is free than the smaller of the two.
     pub min_free_percent: u8,
     pub min_free_bytes: u64,
     /// Sealed segments whose map and table are in memory at once.

@@ -57,7 +57,7 @@ fn a_full_disk_is_carried_by_the_reserve_and_then_waits_for_space() {
 fn growth_is_refused_below_the_watermark_and_allowed_again_above_it() {
     let disk = SimDisk::new(1);
     disk.set_capacity(10 << 20);
-    let opened = open_sim(&disk, &LogOptions { min_free_bytes: 2 << 20, ..options() }).unwrap();
+    let opened = open_sim(&disk, &LogOptions { min_free_percent: 100, min_free_bytes: 2 << 20, ..options() }).unwrap();
     assert!(!opened.log.must_refuse_growth());
     let filler = disk.create(Path::new("/data/filler")).unwrap();
     filler.set_len((8 << 20) - used(&disk) + 1).unwrap();
