@@ -77,5 +77,5 @@ pub const NOISY_IN_FLIGHT_MIN: usize = 30;
 pub const NOISY_SHARE: usize = 10;
 /// How late a memory that no one may use any more is dropped, so that an idle queue wakes seldom for it.
 pub const CLEANUP_SLACK: Duration = Duration::from_secs(10);
-/// Messages of a group-less page of the index.
-pub const PAGE_MESSAGES: u64 = 256;
+/// Messages of a page of the index: pages of 4 to 8 KiB are what the index writes best.
+pub const PAGE_MESSAGES: u64 = 64;

@@ -161,7 +161,7 @@ async fn check(engine: &Engine, name: &str, oracle: &Mutex<Oracle>, seed: u64) {
         assert!(!set.contains(body), "seed {seed}: {name} still has {body}, whose delete was acknowledged");
     }
     assert_eq!(set.len(), present.len(), "seed {seed}: {name} holds a message twice");
-    assert!(present.is_sorted(), "seed {seed}: {name} is out of order");
+    assert!(present.is_sorted() || !name.ends_with(".fifo"), "seed {seed}: {name} is out of order");
 }
 
 async fn trial(seed: u64) {
@@ -173,7 +173,11 @@ async fn trial(seed: u64) {
         disk.fault_at(disk.calls() + random.random_range(5..400), Fault::Crash);
         if let Some(engine) = start(&disk, &index, seed * 100 + life as u64) {
             let rounds = random.random_range(1..40);
+            // Several at once, so that a partition finds commands on both sides of a checkpoint's freeze.
             tokio::join!(
+                work(&engine, "plain", &oracles[0], rounds),
+                work(&engine, "plain", &oracles[0], rounds),
+                work(&engine, "plain", &oracles[0], rounds),
                 work(&engine, "plain", &oracles[0], rounds),
                 work(&engine, "ordered.fifo", &oracles[1], rounds)
             );

@@ -1,4 +1,4 @@
-//! The messages of a queue in the order of sending, in pages of 256.
+//! The messages of a queue in the order of sending, in pages of 64.
 //!
 //! Invariants: a page without messages does not exist; `ready` names the pages with a ready bit; `ages` holds for every
 //! page a moment not later than the start of its oldest message's retention.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// A partition at one frame: what its thread hands to the checkpointer. Plain data; encoding happens elsewhere.
 pub(crate) struct PartitionImage {
     pub(crate) partition: PartitionId,
-    /// Everything up to this frame is in the image.
+    /// Everything up to this frame is in the image; of the next frame, any part may be.
     pub(crate) lsn: Lsn,
     pub(crate) next_lease: u64,
     pub(crate) next_transfer: u64,

@@ -1,6 +1,6 @@
 //! Events as entries of the log, and back.
 //!
-//! [`Record`] is everything a partition can write; [`encode`] and [`decode`] know the bytes. A kind's number and its
+//! [`Record`] is everything a partition can write; [`push()`] and [`decode()`] know the bytes. A kind's number and its
 //! header's fields never change their meaning.
 
 mod decode;

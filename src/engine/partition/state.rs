@@ -102,7 +102,8 @@ impl State {
         }
     }
 
-    /// The state as of `lsn`, with the pages that changed since the last image.
+    /// The state, which contains every frame up to `lsn` and perhaps some of the next, with the pages that changed since
+    /// the last image.
     pub(crate) fn image(&mut self, lsn: Lsn) -> PartitionImage {
         let oldest_queued = self.queues.values().filter_map(Queue::oldest_location).map(|at| at.lsn).min();
         let oldest_moving = self.outbox.values().map(|item| item.location.lsn).min();

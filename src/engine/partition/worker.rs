@@ -240,7 +240,9 @@ impl Worker {
     }
 
     fn freeze(&mut self, answer: mpsc::Sender<Box<crate::engine::image::PartitionImage>>) {
-        let image = Box::new(self.state.image(self.applied()));
+        // The open frame still fills: the image holds some of it and must not claim it. Replaying all of it converges.
+        let covered = self.open.as_ref().map_or_else(|| self.applied(), |open| Lsn(open.lsn.0.saturating_sub(1)));
+        let image = Box::new(self.state.image(covered));
         // A checkpointer that is gone needs no image.
         self.reply(Box::new(move || drop(answer.send(image))));
     }
