@@ -131,8 +131,8 @@ impl Engine {
         let fifo = queue.options.fifo.is_some();
         let (answer, deliveries) = oneshot::channel();
         inbox.push(Command::Receive { queue: queue.id, options, number, answer }, 0)?;
-        let mut wait = WaitGuard { inbox: &inbox, queue: queue.id, number, armed: waits };
-        let deliveries = deliveries.await.map_err(|_| closing())??;
+        let mut wait = WaitGuard { inbox: &inbox, queue: queue.id, number, armed: waits, deliveries };
+        let deliveries = (&mut wait.deliveries).await.map_err(|_| closing())??;
         wait.armed = false;
         if deliveries.is_empty() {
             return Ok(Vec::new());
@@ -298,18 +298,27 @@ fn leases_of(deliveries: &[Delivery]) -> Vec<(MessageSeq, LeaseId)> {
     deliveries.iter().map(|delivery| (delivery.seq, delivery.lease)).collect()
 }
 
-/// Ends the wait of a receive that is dropped.
+/// Ends the wait of a receive that is dropped, and gives back what was leased for it and not looked at yet.
 struct WaitGuard<'a> {
     inbox: &'a Arc<Inbox<Command>>,
     queue: QueueId,
     number: u64,
     armed: bool,
+    deliveries: oneshot::Receiver<Result<Vec<Delivery>, Refusal>>,
 }
 
 impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
         if self.armed {
             self.inbox.push_internal(Command::CancelWait { queue: self.queue, number: self.number });
+        }
+        // What is sent from now on comes back to its sender; what was sent before is here.
+        self.deliveries.close();
+        if let Ok(Ok(deliveries)) = self.deliveries.try_recv()
+            && !deliveries.is_empty()
+        {
+            let leases = leases_of(&deliveries);
+            self.inbox.push_internal(Command::Release { queue: self.queue, leases });
         }
     }
 }
