@@ -123,6 +123,10 @@ impl Broker {
         self.clock.now()
     }
 
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     pub fn draining(&self) -> &CancellationToken {
         &self.draining
     }

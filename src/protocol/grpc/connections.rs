@@ -1,6 +1,6 @@
 //! Every open connection: what it has moved, what runs over it, and a way to close it.
 
-use crate::{base::time::Timestamp, service::broker::Broker};
+use crate::base::time::Timestamp;
 use http::{HeaderMap, header::USER_AGENT};
 use std::{
     collections::BTreeMap,
@@ -75,12 +75,12 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub(super) fn open(&self, broker: &Broker, socket: TcpStream) -> Arc<Connection> {
+    pub(super) fn open(&self, now: Timestamp, socket: TcpStream) -> Arc<Connection> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed) + 1;
         let connection = Arc::new(Connection {
             id,
             peer: socket.peer_addr().ok(),
-            opened: broker.now(),
+            opened: now,
             socket: Arc::new(socket),
             received_bytes: AtomicU64::new(0),
             sent_bytes: AtomicU64::new(0),

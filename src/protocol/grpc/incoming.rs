@@ -1,7 +1,7 @@
 //! Accepted sockets: TCP_NODELAY set, counted, refused over the limit.
 
 use super::connections::{Connection, Connections};
-use crate::service::broker::Broker;
+use crate::base::time::Clock;
 use std::{
     io::{self, IoSlice},
     pin::Pin,
@@ -23,7 +23,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The sockets of one listener, as they come.
 pub(super) struct Incoming {
     pub(super) listener: TcpListener,
-    pub(super) broker: Arc<Broker>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) connections: Arc<Connections>,
     pub(super) max_connections: usize,
     pub(super) pause: Option<Pin<Box<Sleep>>>,
@@ -37,7 +37,7 @@ impl Incoming {
             return Ok(None);
         }
         socket.set_nodelay(true)?;
-        let connection = self.connections.open(&self.broker, socket);
+        let connection = self.connections.open(self.clock.now(), socket);
         let socket = connection.socket.clone();
         Ok(Some(CountedStream { socket, connection, connections: self.connections.clone() }))
     }
@@ -150,5 +150,53 @@ impl AsyncWrite for CountedStream {
             Err(error) if error.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(error)),
             Ok(()) | Err(_) => Poll::Ready(Ok(())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Timestamp;
+    use tokio_stream::StreamExt;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp(7)
+        }
+    }
+
+    async fn incoming(max_connections: usize) -> (Incoming, std::net::SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let connections = Arc::new(Connections::default());
+        let incoming = Incoming { listener, clock: Arc::new(Still), connections, max_connections, pause: None };
+        (incoming, address)
+    }
+
+    #[tokio::test]
+    async fn every_accepted_socket_has_nodelay() {
+        let (mut incoming, address) = incoming(10).await;
+        let _client = TcpStream::connect(address).await.expect("connected");
+        let accepted = incoming.next().await.expect("one").expect("accepted");
+        assert!(accepted.socket.nodelay().expect("readable"));
+        assert_eq!((accepted.connection.opened, incoming.connections.len()), (Timestamp(7), 1));
+        drop(accepted);
+        assert!(incoming.connections.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_connection_over_the_limit_is_closed_and_the_next_free_place_is_given() {
+        let (mut incoming, address) = incoming(1).await;
+        let first_client = TcpStream::connect(address).await.expect("connected");
+        let first = incoming.next().await.expect("one").expect("accepted");
+        let refused = TcpStream::connect(address).await.expect("connected");
+        let waiting = tokio::spawn(async move { incoming.next().await.map(|accepted| accepted.is_ok()) });
+        refused.readable().await.expect("closed");
+        assert!(!matches!(refused.try_read(&mut [0]), Ok(1..)), "nothing is said to it");
+        drop((first, first_client));
+        let _third = TcpStream::connect(address).await.expect("connected");
+        assert_eq!(waiting.await.expect("no panic"), Some(true));
     }
 }

@@ -113,7 +113,7 @@ pub async fn serve(
     let dispatch = dispatch(&shared, &health, &options)?;
     let incoming = Incoming {
         listener,
-        broker,
+        clock: broker.clock().clone(),
         connections: connections.clone(),
         max_connections: options.max_connections,
         pause: None,
@@ -125,7 +125,7 @@ pub async fn serve(
         result = &mut serving => return ended(result, 0),
         () = draining.cancelled() => {}
     }
-    set_health(&health, ServingStatus::NotServing).await;
+    end_watches(health).await;
     let grace = drain.grace();
     tokio::select! {
         result = &mut serving => return ended(result, 0),
@@ -177,6 +177,15 @@ fn dispatch(shared: &Arc<Shared>, health: &HealthReporter, options: &ServerOptio
         .add_service(reflection().build_v1().map_err(io::Error::other)?)
         .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);
     Ok(Dispatch::new(queue, others.prepare(), &options.web_origins))
+}
+
+/// Says that the server is going, and ends the watches: an open one would hold up the drain.
+async fn end_watches(mut health: HealthReporter) {
+    set_health(&health, ServingStatus::NotServing).await;
+    for name in HEALTH_NAMES {
+        health.clear_service_status(name).await;
+    }
+    set_health(&health, ServingStatus::NotServing).await;
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {

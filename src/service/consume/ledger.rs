@@ -204,7 +204,7 @@ impl Ledger {
     /// forgotten: they end by themselves, and the message becomes visible.
     pub(in crate::service) fn extend(&mut self, now: Instant) -> Vec<(Receipt, Duration)> {
         // What falls due soon goes along, so that one command serves many leases.
-        let horizon = now + self.rule.visibility_timeout / 16;
+        let horizon = now + self.rule.first() / 16;
         let mut extended = Vec::new();
         while extended.len() < limits::BATCH_ENTRIES
             && let Some((&(moment, _), &receipt)) = self.due.first_key_value()

@@ -147,8 +147,9 @@ impl ConsumeSession {
         let held = self.held.clone();
         let draining = self.broker.draining().clone();
         loop {
-            self.start_receive();
+            // Leases that end free credit, so that they come before the receive.
             let due = self.start_extension();
+            self.start_receive();
             if self.is_closing && self.settling.is_empty() && self.out.is_empty() {
                 return Ok(());
             }
@@ -184,6 +185,7 @@ impl ConsumeSession {
     fn drain(&mut self) {
         self.is_draining = true;
         self.receiving = None;
+        self.flush();
         self.out.push_back(Event::Draining);
     }
 
