@@ -16,7 +16,7 @@ use forebay::{
     service::broker::{Broker, ServerFacts},
     storage::{io::SysIo, log::LogOptions},
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -34,8 +34,13 @@ pub(crate) async fn start() -> TestBroker {
 }
 
 pub(crate) async fn start_with(options: ServerOptions) -> TestBroker {
+    start_limited(options, 120_000, 1000).await
+}
+
+pub(crate) async fn start_limited(options: ServerOptions, in_flight_max: usize, queues_max: usize) -> TestBroker {
     let dir = tempfile::tempdir().unwrap();
-    let engine = open(&engine_options(dir.path()), engine_host()).unwrap();
+    let limited = EngineOptions { in_flight_max, queues_max, ..engine_options(dir.path()) };
+    let engine = open(&limited, engine_host()).unwrap();
     let draining = CancellationToken::new();
     let entropy = Box::new(SystemEntropy::default());
     let broker = Broker::new(engine.clone(), Arc::new(SystemClock), entropy, draining.clone(), facts());
@@ -143,4 +148,9 @@ pub(crate) fn ack(message: &wire::ReceivedMessage) -> wire::Settlement {
 
 pub(crate) fn settle(message: &wire::ReceivedMessage, outcome: wire::settlement::Outcome) -> wire::Settlement {
     wire::Settlement { receipt_handle: message.receipt_handle.clone(), outcome: Some(outcome) }
+}
+
+/// Waits for what must come; a test that hangs says nothing.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it comes within a minute")
 }

@@ -4,4 +4,9 @@
 
 mod broker;
 mod cli;
+mod grpc_consume;
+mod grpc_produce;
+mod grpc_reasons;
+mod grpc_server;
 mod grpc_unary;
+mod grpc_walk;
