@@ -39,7 +39,7 @@ def judged_status(code, details):
     # The last pair is grpcio's own: a write met the broken connection before a read did.
     broken = code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
     if broken or (code, details) == (grpc.StatusCode.INTERNAL, "Internal error from Core"):
-        return BrokerGone()
+        return BrokerGone(f"{code}: {details}")
     return Violation(f"a call ended with {code}: {details}")
 
 
@@ -77,12 +77,12 @@ def nack(receipt):
 
 
 async def until_gone(step):
-    """Repeats a step until the broker goes away."""
+    """Repeats a step until the broker goes away; returns how that showed."""
     try:
         while True:
             await step()
-    except BrokerGone:
-        pass
+    except BrokerGone as gone:
+        return str(gone)
 
 
 class Standard:
@@ -251,11 +251,11 @@ class Produced:
         return [self.guarded(self.produce, stub), self.guarded(self.consume, stub), self.guarded(self.consume, stub)]
 
     async def guarded(self, stream, stub):
-        """Runs a two-way call until the broker goes away."""
+        """Runs a two-way call until the broker goes away; returns how that showed."""
         try:
             await stream(stub)
-        except BrokerGone:
-            pass
+        except BrokerGone as gone:
+            return str(gone)
 
     async def produce(self, stub):
         call = stub.Produce()
@@ -325,6 +325,8 @@ class Produced:
                 else:
                     acked.add(key)
                     settlements.append(ack(message.receipt_handle))
+            if not settlements:
+                continue
             self.ledger.on_maybe_deleted(acked)
             unconfirmed[settle_id] = acked
             settle = calls.ConsumeRequest.Settle(settle_id=settle_id, settlements=settlements)

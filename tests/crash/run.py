@@ -70,8 +70,8 @@ class Crash:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-        if early:
-            raise Violation("a connection broke before the broker was killed")
+        for worker in early:
+            raise Violation(f"a call broke before the broker was killed: {worker.result()}")
         return lifetime
 
     def start(self):

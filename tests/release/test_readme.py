@@ -3,6 +3,8 @@
 Every ```console block is run in order, in one shell, in an empty folder, and prints to a terminal. A line that starts with
 `$ ` is a command (its continuation starts with `> `), the lines up to the next one are what it prints. What differs from
 run to run (ids, times) is compared by its shape.
+
+    tests/release/test_readme.py --write    runs the tour and writes into README.md what it printed
 """
 
 import fcntl
@@ -10,10 +12,13 @@ import os
 import pty
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -23,12 +28,13 @@ sys.path.insert(0, str(ROOT / "tests/clients/python"))
 RELEASE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 os.environ.setdefault("FOREBAY_BIN", str(RELEASE / "forebay"))
 
-from broker import Broker  # noqa: E402
+from broker import START_SECONDS_MAX, Broker  # noqa: E402
 
 START_COMMAND = "cargo run --release -- serve"
 END_OF_COMMAND = "-- end of command --"
 COLUMNS = 100
 SHAPES = [
+    (r"127\.0\.0\.1:\d+", "ADDRESS"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
     (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", "TIME"),
     (r"\b[A-Za-z0-9_-]{40,}\b", "HANDLE"),
@@ -127,9 +133,14 @@ def test_the_command_of_the_readme_starts_the_broker(broker, tmp_path):
             process.wait()
 
 
-def test_the_tour_prints_what_the_readme_says(broker, tmp_path):
-    steps = tour()
-    assert len(steps) >= 8
+def is_listening(port):
+    """Whether somebody accepts connections: of a process that was killed, its port may outlive its entry in /proc."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def take_the_tour(broker, folder):
+    """Runs the commands of the README; gives for each the output written there and the output printed."""
     environment = {
         **os.environ,
         "PATH": f"{RELEASE}:{os.environ['PATH']}",
@@ -137,10 +148,48 @@ def test_the_tour_prints_what_the_readme_says(broker, tmp_path):
         "FOREBAY__LISTEN__API__ADDRESS": broker.address,
         "NO_COLOR": "1",
     }
-    shell = Shell(tmp_path, environment)
+    shell = Shell(folder, environment)
     try:
-        for command, written in steps:
-            printed = shell.run(command)
-            assert shape(printed) == shape(written), f"$ {command}\n{printed}"
+        for command, written in tour():
+            yield command, written, shell.run(command)
+            # A reader is slower than a starting or an ending process; the test waits instead.
+            deadline = time.monotonic() + START_SECONDS_MAX
+            while (command.startswith("kill ") and is_listening(broker.port)) or (
+                "forebay serve" in command and not broker.is_serving()
+            ):
+                assert time.monotonic() < deadline, f"the broker of the tour does not start or end: {command}"
+                time.sleep(0.02)
     finally:
         shell.close()
+
+
+def test_the_tour_prints_what_the_readme_says(broker, tmp_path):
+    steps = 0
+    for command, written, printed in take_the_tour(broker, tmp_path):
+        assert shape(printed) == shape(written), f"$ {command}\n{printed}"
+        steps += 1
+    assert steps >= 10
+
+
+def write():
+    """Puts what the tour prints now into README.md, with the address a reader has."""
+    blocks = []
+    with tempfile.TemporaryDirectory() as folder:
+        broker = Broker(Path(folder) / "broker")
+        for command, _, printed in take_the_tour(broker, folder):
+            continued = command.replace("\n", "\n> ")
+            clean = "\n".join(line.rstrip() for line in printed.replace(broker.address, "127.0.0.1:9400").splitlines())
+            blocks.append((command, f"$ {continued}\n{clean}".rstrip("\n")))
+    text = (ROOT / "README.md").read_text()
+    steps = iter(blocks)
+
+    def filled(match):
+        count = len(re.findall(r"^\$ ", match.group(1), re.M))
+        return "```console\n" + "\n".join(next(steps)[1] for _ in range(count)) + "\n```"
+
+    (ROOT / "README.md").write_text(re.sub(r"^```console\n(.*?)^```$", filled, text, flags=re.M | re.S))
+
+
+if __name__ == "__main__":
+    assert sys.argv[1:] == ["--write"], __doc__
+    write()
