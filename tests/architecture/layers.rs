@@ -94,7 +94,7 @@ pub const ROWS: &[Row] = &[
     // Offline inspection is the one command that reads files of the log itself.
     Row {
         layer: "cli::storage",
-        uses: Uses::Only(&["base", "config", "storage", "domain", "proto::storage"]),
+        uses: Uses::Only(&["base", "config", "runtime", "storage", "domain", "proto::storage"]),
         banned: &[ASYNC],
         sync: true,
     },
