@@ -310,7 +310,8 @@ class Produced:
         await self.frame(call, "opened")
         unconfirmed = {}
         for_later = []
-        for settle_id in itertools.count(1):
+        settle_id = 0
+        while True:
             delivery = await self.delivery(call, unconfirmed)
             acked, settlements = set(), [ack(message.receipt_handle) for message in for_later]
             acked.update(self.ledger.on_received(message) for message in for_later)
@@ -327,6 +328,7 @@ class Produced:
                     settlements.append(ack(message.receipt_handle))
             if not settlements:
                 continue
+            settle_id += 1
             self.ledger.on_maybe_deleted(acked)
             unconfirmed[settle_id] = acked
             settle = calls.ConsumeRequest.Settle(settle_id=settle_id, settlements=settlements)

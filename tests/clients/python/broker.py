@@ -52,8 +52,9 @@ class Broker:
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.log = self.folder / "broker.log"
+        self.data = self.folder / "data"
         self.settings = {
-            "FOREBAY__SERVER__DATA_DIR": str(self.folder / "data"),
+            "FOREBAY__SERVER__DATA_DIR": str(self.data),
             "FOREBAY__LISTEN__API__ADDRESS": self.address,
             # More than the machine has cores, so that effects between partitions are seen too.
             "FOREBAY__SERVER__PARTITIONS": "4",
