@@ -3,6 +3,7 @@
 mod contract;
 mod crash;
 mod damage;
+mod failure;
 mod full;
 mod fuzz;
 mod golden;
