@@ -54,6 +54,29 @@ fn a_full_disk_is_carried_by_the_reserve_and_then_waits_for_space() {
 }
 
 #[test]
+fn segments_out_of_the_reserve_of_a_full_disk_survive_a_power_cut() {
+    for seed in 0..40 {
+        let disk = SimDisk::new(seed);
+        let opened = open_sim(&disk, &options()).unwrap();
+        let mut writer = opened.log.acquire(P).unwrap();
+        disk.set_capacity(used(&disk));
+        let mut last = Lsn(0);
+        while !opened.log.must_refuse_growth() {
+            last = append(&opened.log, &mut *writer, 12 << 10).unwrap().lsn;
+        }
+        // Until the newest segment out of the reserve is in use.
+        for _ in 0..3 {
+            last = append(&opened.log, &mut *writer, 12 << 10).unwrap().lsn;
+        }
+        let disk = disk.reboot();
+        disk.set_capacity(1 << 30);
+        let opened = open_sim(&disk, &options()).unwrap();
+        assert!(!opened.report.degraded, "seed {seed}: {:?}", opened.report);
+        assert_eq!(opened.frames.last().unwrap().lsn(), last, "seed {seed}");
+    }
+}
+
+#[test]
 fn growth_is_refused_below_the_watermark_and_allowed_again_above_it() {
     let disk = SimDisk::new(1);
     disk.set_capacity(10 << 20);

@@ -131,6 +131,9 @@ fn damage_above_every_watermark_is_a_torn_tail() {
         let what = format!("{damage:?} of the last block");
         assert!(!opened.report.degraded && !opened.report.clean_shutdown, "{what}: {:?}", opened.report);
         assert_eq!(replayed(&opened), all_frames(rest), "{what}");
+        let newest = disk.contents(&path(opened_segment(&disk))).unwrap();
+        let first = SegmentHeader::decode(&newest).unwrap().first_block_seq;
+        assert!(first > last.header.block_seq, "{what}: block {first} was written before");
     }
 }
 
