@@ -163,7 +163,10 @@ async def run(arguments, folder, report):
             raise Violation(f"SIGTERM ended the broker with {code}")
         broker.start()
         await crash.check()
-        report("stopped by SIGTERM and started again: nothing changed")
+        recovered = [line for line in broker.log.read_text().splitlines() if '"message":"recovered"' in line][-1]
+        if '"clean":true' not in recovered:
+            raise Violation(f"the stop by SIGTERM was not clean: {recovered}")
+        report("stopped by SIGTERM and started again: nothing changed, nothing to repair")
 
 
 def main():
