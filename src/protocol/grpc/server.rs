@@ -47,7 +47,7 @@ pub struct ServerOptions {
     pub max_connection_age: Option<Duration>,
     /// How long a drain waits for calls under way.
     pub drain_timeout: Duration,
-    /// Pages that may call from a browser, such as "https://console.example"; "*" lets all.
+    /// Pages that may call from a browser, such as `https://console.example`; `*` lets all.
     pub web_origins: Vec<String>,
 }
 
