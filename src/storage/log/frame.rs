@@ -129,7 +129,9 @@ impl FrameBuilder {
         header.write(head);
         header.crc = header_crc(self.crcs, head);
         put(head, CRC_AT, &header.crc.to_le_bytes());
-        SealedFrame { header, bytes: bytes.freeze() }
+        // A frame stays in memory for a while; what it was given too much would stay with it.
+        let is_roomy = bytes.capacity() > bytes.len() + bytes.len() / 4;
+        SealedFrame { header, bytes: if is_roomy { Bytes::copy_from_slice(&bytes) } else { bytes.freeze() } }
     }
 }
 
