@@ -100,7 +100,8 @@ fn writes(file: &File, len: usize, duration: Duration) -> io::Result<(Histogram<
         }
         file.write_all_at(&block, at as u64)?;
         file.sync_data()?;
-        histogram.saturating_record(u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX));
+        let micros = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        histogram.record(micros).map_err(io::Error::other)?;
         at = (at + len) % FILE_BYTES;
     }
 }

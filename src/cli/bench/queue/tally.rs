@@ -29,7 +29,9 @@ impl Tally {
     pub(super) fn call(&mut self, messages: usize, took: Duration) {
         self.calls += 1;
         self.messages += messages as u64;
-        self.latency_us.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        // It grows as far as it must; an hour is beyond every deadline a call has.
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).min(3_600_000_000);
+        self.latency_us.record(micros).expect("a histogram that resizes itself takes an hour");
     }
 
     pub(super) fn error(&mut self, reason: &str) {
@@ -55,5 +57,22 @@ impl Tally {
         }
         self.latency_us += other.latency_us;
         other.sent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_call_counts_as_long_as_it_took() {
+        let (mut total, mut slow) = (Tally::default(), Tally::default());
+        (0..99).for_each(|_| total.call(2, Duration::from_micros(150)));
+        slow.call(2, Duration::from_secs(20));
+        total.add(slow);
+        assert_eq!((total.calls, total.messages), (100, 200));
+        assert_eq!(total.latency_us.value_at_quantile(0.5), 150);
+        let max = total.latency_us.max();
+        assert!((19_980_000..=20_020_000).contains(&max), "{max}");
     }
 }
