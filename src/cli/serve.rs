@@ -1,44 +1,77 @@
-//! `forebay serve`: the broker itself.
+//! `forebay serve`.
 
 use super::{Exit, Failure, config::ConfigArgs};
 use crate::{
-    config::unit::LogFormat,
-    runtime,
+    config::{Loaded, unit::LogFormat},
+    runtime::{self, ServeError},
     telemetry::{self, LineFormat},
 };
 use clap::Args;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-/// How to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// For development: data in a new temporary directory, gone with it
+    /// For trying out: loopback only, data in a temporary directory that goes when the server ends
     #[arg(long, conflicts_with = "data_dir")]
     dev: bool,
 }
 
-pub(crate) fn run(mut args: ServeArgs) -> Result<(), Failure> {
-    let temporary = if args.dev { Some(temporary_dir()?) } else { None };
-    args.config.data_dir = temporary.clone().or(args.config.data_dir);
-    let loaded = args.config.sources()?.load()?;
-    let format = match loaded.config.log.format {
+pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
+    let mut sources = args.config.sources()?;
+    let scratch = if args.dev { Some(Scratch::new()?) } else { None };
+    if let Some(scratch) = &scratch {
+        sources.flag("server.data_dir", scratch.0.display().to_string(), "--dev");
+    }
+    let loaded = sources.load()?;
+    if args.dev && !loaded.config.api.address.ip().is_loopback() {
+        let text = format!("--dev listens on loopback only, not on {}", loaded.config.api.address);
+        return Err(Failure::usage(text));
+    }
+    let filter = telemetry::init(line_format(&loaded), &loaded.config.log.filter)
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    if args.dev {
+        tracing::warn!(data_dir = %loaded.config.server.data_dir.display(), "for trying out: the data goes when the server ends");
+    }
+    runtime::serve(&loaded, filter).map_err(|error| explain(&error, &loaded.config.server.data_dir))
+}
+
+fn line_format(loaded: &Loaded) -> LineFormat {
+    match loaded.config.log.format {
         LogFormat::Auto => LineFormat::detect(),
         LogFormat::Text => LineFormat::Text,
         LogFormat::Json => LineFormat::Json,
-    };
-    let filter = telemetry::init(format, &loaded.config.log.filter)
-        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    if let Some(dir) = &temporary {
-        tracing::warn!(data_dir = %dir, "development mode: the data is in a temporary directory");
     }
-    runtime::serve(&loaded, filter).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
 }
 
-/// A path nobody uses; the broker makes the directory.
-fn temporary_dir() -> Result<String, Failure> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    let name = format!("forebay-dev-{:016x}", u64::from_le_bytes(random));
-    Ok(std::env::temp_dir().join(name).to_string_lossy().into_owned())
+fn explain(error: &ServeError, data_dir: &Path) -> Failure {
+    let failure = Failure::new(Exit::Failed, error.to_string());
+    match error {
+        ServeError::Listen { .. } => failure.hint("another server may run there; choose another address with --listen"),
+        ServeError::Open(_) => failure.hint(format!("forebay storage verify --data-dir {}", data_dir.display())),
+        ServeError::Serve(_) => failure,
+    }
+}
+
+/// A directory that goes when this value does.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self, Failure> {
+        let random = getrandom::u64().map_err(|error| Failure::failed(error.to_string()))?;
+        let dir = std::env::temp_dir().join(format!("forebay-dev-{random:016x}"));
+        fs::create_dir(&dir).map_err(|error| Failure::failed(format!("{}: {error}", dir.display())))?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Nobody misses what stays in a temporary directory.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }

@@ -130,13 +130,13 @@ impl Record for Overview {
 
     fn cells(&self) -> Vec<String> {
         let checkpoint = self.checkpoint.as_ref().map(|checkpoint| {
-            let end = if checkpoint.clean_shutdown { "a clean shutdown" } else { "while running" };
+            let end = if checkpoint.clean_shutdown { ", the last of a clean shutdown" } else { "" };
             let frames: Vec<_> = checkpoint
                 .frames
                 .iter()
                 .map(|facts| format!("partition {} at {}", facts.partition, facts.lsn))
                 .collect();
-            format!("{}: {}, {end}\n{}", checkpoint.generation, checkpoint.written, frames.join("\n"))
+            format!("{}: {}{end}\n{}", checkpoint.generation, checkpoint.written, frames.join("\n"))
         });
         let bad = if self.bad_frames == 0 { String::new() } else { format!(", {} bad frames", self.bad_frames) };
         vec![

@@ -11,6 +11,9 @@ use crate::cli::{Exit, Failure, interrupt::Interrupts, output};
 
 pub(crate) fn run(args: QueueBenchArgs) -> Result<(), Failure> {
     args.check()?;
+    if cfg!(debug_assertions) {
+        output::note("this is a debug build: its figures say nothing about a release");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         let mut rounds = Vec::new();

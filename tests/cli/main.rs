@@ -1,6 +1,8 @@
 //! The binary as a script sees it: exit codes, standard output, standard error.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
+mod serve;
+
 use assert_cmd::Command;
 use std::{fs, net::TcpListener, path::Path};
 
