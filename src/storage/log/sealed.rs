@@ -102,7 +102,8 @@ impl Sealed {
         if let Some(table) = &state.table {
             return Ok(Arc::clone(table));
         }
-        let table = Arc::new(load(io, dir, self.seq, state.last_block_seq)?);
+        let known = state.ranges.clone().unwrap_or_else(|| Arc::from([]));
+        let table = Arc::new(load(io, dir, self.seq, state.last_block_seq, &known)?);
         state.ranges = Some(ranges_of(&table));
         state.table = Some(Arc::clone(&table));
         Ok(table)
@@ -148,7 +149,13 @@ impl Sealed {
 }
 
 /// The table from the side file, or from the segment itself.
-fn load(io: &dyn Io, dir: &Path, seq: u64, last_block_seq: Option<u64>) -> io::Result<Table> {
+fn load(
+    io: &dyn Io,
+    dir: &Path,
+    seq: u64,
+    last_block_seq: Option<u64>,
+    known: &[(PartitionId, Lsn, Lsn)],
+) -> io::Result<Table> {
     let file = io.open_read(&segment_path(dir, seq))?;
     let header = read_header(&*file);
     if let Some(header) = header
@@ -161,7 +168,10 @@ fn load(io: &dyn Io, dir: &Path, seq: u64, last_block_seq: Option<u64>) -> io::R
         Some(known) => known,
         None => end_by_successor(io, dir, seq)?,
     };
-    rebuild(file, seq, header.map(|header| header.file_id), last_block_seq)
+    let mut table = Table::default();
+    // Where each partition stood, in case the block that says so is damaged.
+    known.iter().for_each(|(partition, before, _)| table.skip_to(*partition, *before));
+    rebuild(file, seq, header.map(|header| header.file_id), last_block_seq, table)
 }
 
 fn read_header(file: &dyn IoFile) -> Option<SegmentHeader> {
@@ -194,14 +204,19 @@ fn end_by_successor(io: &dyn Io, dir: &Path, seq: u64) -> io::Result<u64> {
     Ok(u64::MAX)
 }
 
-/// Makes the table by a walk over the blocks, passing over what is damaged.
-fn rebuild(file: Arc<dyn IoFile>, seq: u64, file_id: Option<u64>, last_block_seq: u64) -> io::Result<Table> {
+/// Fills the table by a walk over the blocks, passing over what is damaged.
+fn rebuild(
+    file: Arc<dyn IoFile>,
+    seq: u64,
+    file_id: Option<u64>,
+    last_block_seq: u64,
+    mut table: Table,
+) -> io::Result<Table> {
     let mut scan = Scan::new(file, file_id.unwrap_or_default())?;
     if file_id.is_none() {
-        let Some(found) = scan.guess_file_id(seq, 0)? else { return Ok(Table::default()) };
+        let Some(found) = scan.guess_file_id(seq, 0)? else { return Ok(table) };
         scan.file_id = found;
     }
-    let mut table = Table::default();
     let (mut at, mut expected) = (SEGMENT_HEADER_BYTES as u64, 0);
     loop {
         let in_range = |header: &BlockHeader| header.block_seq >= expected && header.block_seq <= last_block_seq;
@@ -214,15 +229,16 @@ fn rebuild(file: Arc<dyn IoFile>, seq: u64, file_id: Option<u64>, last_block_seq
         let Some((found_at, header)) = next else { return Ok(table) };
         at = found_at + header.total_len() as u64;
         expected = header.block_seq + 1;
-        let body = match scan.at(found_at)? {
-            Found::Block(_, body) | Found::BadBody(_, body) => body,
+        let (body, is_sound) = match scan.at(found_at)? {
+            Found::Block(_, body) => (body, true),
+            Found::BadBody(_, body) => (body, false),
             Found::Nothing(_) => continue,
         };
         if header.is_data() {
             for (offset, frame) in salvage(&body, Depth::Outline) {
                 table.push(frame.header.partition, frame.header.lsn, found_at + offset);
             }
-        } else if let Some(heads) = heads::decode(&body) {
+        } else if let Some(heads) = heads::decode(&body).filter(|_| is_sound) {
             heads.iter().for_each(|(partition, head)| table.skip_to(*partition, head.lsn));
         }
     }

@@ -177,6 +177,32 @@ proptest! {
     }
 }
 
+/// Damages a place of a segment, and its table if asked to, and reads every frame that recovery shows.
+fn damage_and_read(disk: &SimDisk, segment: u64, at: usize, len: usize) -> Result<(), TestCaseError> {
+    disk.damage(&path(segment), |bytes| bytes.iter_mut().skip(at).take(len).for_each(|place| *place = 1));
+    disk.damage(&table_path(Path::new(DIR), segment), |bytes| {
+        bytes.iter_mut().skip(6).take(3).for_each(|place| *place = 1);
+    });
+    let opened = open_sim(disk, &options()).unwrap();
+    let reader = crate::storage::log::LogStore::reader(&opened.log);
+    for frame in &opened.frames {
+        for (at, entry) in frame.entries() {
+            prop_assert_eq!(reader.read(frame.partition(), at), Ok(entry));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_recovery_shows_can_be_read_when_the_begin_of_a_segment_and_its_table_are_damaged() {
+    for segment in 1..5 {
+        for at in (4096..4300).step_by(4) {
+            let disk = SAMPLE.with(SimDisk::fork);
+            damage_and_read(&disk, segment, at, 6).unwrap_or_else(|error| panic!("segment {segment} at {at}: {error}"));
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
