@@ -26,13 +26,16 @@ impl Server {
             "--set",
             "storage.segment_size=8MiB",
         ]);
-        let mut child = command.args(args).env_clear().stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let child = command.args(args).env_clear().stderr(Stdio::piped()).spawn().unwrap();
+        // From here on it is ended with the value, also when the test panics.
+        let mut server = Self { child, url: String::new() };
+        let lines = BufReader::new(server.child.stderr.take().unwrap()).lines();
         let mut log = Vec::new();
         for line in lines.map_while(Result::ok) {
             let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             if event["message"] == "ready" {
-                return Self { child, url: format!("http://{}", event["address"].as_str().unwrap()) };
+                server.url = format!("http://{}", event["address"].as_str().unwrap());
+                return server;
             }
             log.push(line);
         }
