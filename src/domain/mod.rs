@@ -2,4 +2,5 @@
 //!
 //! Absent on purpose: IO, clocks, randomness, async, logging, wire names.
 
+pub mod policy;
 pub mod queue;

@@ -4,50 +4,16 @@
 //! nothing in another.
 
 use super::broker::Caller;
-use crate::base::{
-    name::{AccountId, QueuePath},
-    reason::{Reason, Refusal},
+use crate::{
+    base::{
+        name::{AccountId, QueuePath},
+        reason::{Reason, Refusal},
+    },
+    domain::policy::action,
 };
 
-macro_rules! actions {
-    ($($name:ident = $text:literal,)+) => {
-        /// Everything a caller can ask for.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Action { $($name,)+ }
-
-        impl Action {
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// The stable name that policies and logs use.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $text,)+ }
-            }
-        }
-    };
-}
-
-actions! {
-    CreateQueue = "queue.create",
-    GetQueue = "queue.get",
-    ListQueues = "queue.list",
-    UpdateQueue = "queue.update",
-    DeleteQueue = "queue.delete",
-    PurgeQueue = "queue.purge",
-    Send = "queue.send",
-    Receive = "queue.receive",
-    Settle = "queue.settle",
-    Peek = "queue.peek",
-    StartRedrive = "queue.redrive.start",
-    ListRedrives = "queue.redrive.list",
-    CancelRedrive = "queue.redrive.cancel",
-    GetServerInfo = "server.info",
-    GetStatus = "server.status",
-    GetConfig = "server.config",
-    SetLogFilter = "server.log_filter",
-    ListConnections = "server.connections.list",
-    CloseConnection = "server.connections.close",
-    Drain = "server.drain",
-}
+/// Everything a caller can ask for.
+pub type Action = action::Action;
 
 /// What an action is about.
 #[derive(Clone, Copy, Debug)]

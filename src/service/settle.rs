@@ -55,7 +55,7 @@ pub struct SettleFailure {
 impl Broker {
     /// Returns only the failures; everything else is durable.
     pub async fn settle(&self, caller: &Caller, request: Settle) -> Result<Vec<SettleFailure>, Refusal> {
-        let queue = self.queue_for(caller, Action::Settle, "queue", &request.queue)?;
+        let queue = self.queue_for(caller, Action::DeleteMessage, "queue", &request.queue)?;
         check::entries("settlements", request.settlements.len())?;
         let parsed = parse(&self.engine, &queue, request.settlements);
         parsed.run(self.engine.clone(), queue).await
