@@ -1,5 +1,13 @@
 //! Wire languages. Each turns bytes into a service's request and its response into bytes, and knows nothing else.
 //!
-//! Absent on purpose: rules of queues, the engine, other protocols.
+//! | module | what it does |
+//! | --- | --- |
+//! | [`port`] | sockets, connections, the drain |
+//! | [`front`] | one port for all languages: tells request by request which one it speaks |
+//! | [`grpc`] | the native language |
+//!
+//! Absent on purpose: rules of queues, the engine. Languages do not know each other.
 
+pub mod front;
 pub mod grpc;
+pub mod port;

@@ -14,7 +14,7 @@ use crate::{
         open::{self, OpenError},
         options::{EngineHost, EngineOptions},
     },
-    protocol::grpc::server::{self, ServerOptions},
+    protocol::{front, port::serve::ServerOptions},
     service::broker::{Broker, ConfigValue, Rules, ServerFacts},
     storage::{
         io::SysIo,
@@ -70,7 +70,7 @@ pub fn serve(loaded: &Loaded, filter: LogFilter) -> Result<(), ServeError> {
     let entropy = Box::new(SystemEntropy::default());
     let broker = Broker::new(engine.clone(), clock, entropy, draining, facts(loaded, filter));
     tracing::info!(%address, data_dir = %config.server.data_dir.display(), "ready");
-    let served = runtime.block_on(server::serve(listener, Arc::new(broker), server_options(config)));
+    let served = runtime.block_on(front::serve(listener, Arc::new(broker), server_options(config)));
     engine.close();
     match &served {
         Ok(drained) => tracing::info!(cut_calls = drained.cut_calls, "stopped; everything acknowledged is on disk"),

@@ -69,16 +69,24 @@ pub const ROWS: &[Row] = &[
         sync: false,
     },
     Row { layer: "sink", uses: Uses::Only(&["base", "domain", "service"]), banned: &[FILES, GRPC], sync: false },
-    Row { layer: "protocol", uses: Uses::Only(&["base"]), banned: &[FILES], sync: false },
+    Row { layer: "protocol", uses: Uses::Only(&[]), banned: &[FILES], sync: false },
+    Row { layer: "protocol::port", uses: Uses::Only(&["base"]), banned: &[FILES, GRPC], sync: false },
+    // Where the languages meet: the one place that may name them all.
+    Row {
+        layer: "protocol::front",
+        uses: Uses::Only(&["base", "service", "protocol::aws", "protocol::grpc", "protocol::port"]),
+        banned: &[FILES],
+        sync: false,
+    },
     Row {
         layer: "protocol::grpc",
-        uses: Uses::Only(&["base", "domain", "service", "proto"]),
+        uses: Uses::Only(&["base", "domain", "service", "proto", "protocol::port"]),
         banned: &[FILES],
         sync: false,
     },
     Row {
         layer: "protocol::aws",
-        uses: Uses::Only(&["base", "domain", "service"]),
+        uses: Uses::Only(&["base", "domain", "service", "protocol::port"]),
         banned: &[FILES, GRPC],
         sync: false,
     },

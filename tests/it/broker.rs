@@ -11,7 +11,10 @@ use forebay::{
         admin::v1::admin_service_client::AdminServiceClient,
         queue::v1::{self as wire, queue_service_client::QueueServiceClient},
     },
-    protocol::grpc::server::{Drained, ServerOptions, serve},
+    protocol::{
+        front::serve,
+        port::{drain::Drained, serve::ServerOptions},
+    },
     runtime::{SystemClock, SystemEntropy},
     service::broker::{Broker, ServerFacts},
     storage::{io::SysIo, log::LogOptions},

@@ -9,7 +9,7 @@ use forebay::{
         queue_service_client::QueueServiceClient,
         settlement::Outcome,
     },
-    protocol::grpc::server::ServerOptions,
+    protocol::port::serve::ServerOptions,
 };
 use std::{collections::BTreeSet, fmt::Debug};
 use tonic::{Response, Status, transport::Channel};

@@ -6,7 +6,7 @@ use forebay::{
         admin::v1 as admin,
         queue::v1::{self as wire, queue_service_client::QueueServiceClient},
     },
-    protocol::grpc::server::ServerOptions,
+    protocol::port::serve::ServerOptions,
 };
 use std::time::Duration;
 use tokio::{

@@ -1,9 +1,10 @@
 //! `forebay.admin.v1.AdminService`: running the broker itself.
 
-use super::{call::Shared, connections::Connection, convert};
+use super::{call::Shared, convert};
 use crate::{
     base::reason::Refusal,
     proto::admin::v1::{self as wire, admin_service_server::AdminService},
+    protocol::port::connections::Connection,
     service::{authorise::Action, check, status::Status as ServerStatus},
 };
 use std::{
@@ -131,12 +132,11 @@ impl AdminApi {
 }
 
 fn connection(connection: &Connection, principal: &str) -> wire::Connection {
-    let is_web = connection.is_web.load(Ordering::Relaxed);
     wire::Connection {
         id: connection.id.to_string(),
         peer: connection.peer.map(|peer| peer.to_string()).unwrap_or_default(),
         principal: principal.to_owned(),
-        protocol: if is_web { "grpc-web" } else { "grpc" }.to_owned(),
+        protocol: connection.language().to_owned(),
         client: connection.client().to_owned(),
         open_time: Some(convert::to_timestamp(connection.opened)),
         received_bytes: connection.received_bytes.load(Ordering::Relaxed),

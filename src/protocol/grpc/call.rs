@@ -1,12 +1,12 @@
 //! What every call carries: who asks, over which connection, under which request id.
 
-use super::{
-    connections::{Connection, Connections, OpenCall},
-    errors,
-    server::DrainControl,
-};
+use super::errors;
 use crate::{
     base::reason::Refusal,
+    protocol::port::{
+        connections::{Connection, Connections, OpenCall},
+        drain::DrainControl,
+    },
     service::broker::{Broker, Caller},
 };
 use std::sync::{

@@ -1,6 +1,6 @@
 //! `Consume`: a task of its own runs the session, because leases must live on while the client does not read.
 
-use super::{call::Call, convert, errors, messages, queues, server::DrainControl};
+use super::{call::Call, convert, errors, messages, queues};
 use crate::{
     base::reason::{Reason, Refusal},
     proto::queue::v1::{
@@ -8,6 +8,7 @@ use crate::{
         consume_request::{self, Frame as Said},
         consume_response::{Delivery, Draining, Frame, Heartbeat, Opened, SettledThrough},
     },
+    protocol::port::drain::DrainControl,
     service::consume::{
         open::OpenConsume,
         session::{Command, Event},

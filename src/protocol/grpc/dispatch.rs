@@ -1,18 +1,20 @@
 //! From a request to the service that answers it.
 //!
 //! Native calls of the queue service go straight to it; gRPC-Web and HTTP/1.1 take a way of their own, so that they cost
-//! native calls nothing.
+//! native calls nothing. A call whose deadline passes is dropped: its client has gone.
 
-use super::{connections::Connection, errors, queue_service::QueueApi};
-use crate::proto::queue::v1::queue_service_server::QueueServiceServer;
+use super::{errors, queue_service::QueueApi};
+use crate::{proto::queue::v1::queue_service_server::QueueServiceServer, protocol::port::connections::Connection};
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header::CONTENT_TYPE};
 use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
-    task::{Context, Poll, ready},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
 };
+use tokio::time::{Sleep, sleep};
 use tonic::{Status, body::Body, service::Routes};
 use tonic_types::StatusExt;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
@@ -33,17 +35,17 @@ struct Native {
 impl Service<Request<Body>> for Native {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Finish;
+    type Future = Boxed;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Service::<Request<Body>>::poll_ready(&mut self.others, cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Finish {
+    fn call(&mut self, request: Request<Body>) -> Boxed {
         if request.uri().path().starts_with(QUEUE_SERVICE) {
-            return Finish(self.queue.call(request));
+            return self.queue.call(request);
         }
-        Finish(Box::pin(self.others.call(request)))
+        Box::pin(self.others.call(request))
     }
 }
 
@@ -76,14 +78,14 @@ impl Service<Request<Body>> for Dispatch {
         let is_web = is_web(&request);
         if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
             connection.note_client(request.headers());
-            if is_web {
-                connection.is_web.store(true, Ordering::Relaxed);
-            }
+            connection.note_language(if is_web { "grpc-web" } else { "grpc" });
         }
-        if is_web {
-            return Finish(Box::pin(self.web.clone().oneshot(request)));
-        }
-        self.native.call(request)
+        let deadline = request.headers().get("grpc-timeout").and_then(timeout_of);
+        let answer: Boxed = match is_web {
+            true => Box::pin(self.web.clone().oneshot(request)),
+            false => self.native.call(request),
+        };
+        Finish { answer, deadline: deadline.map(|after| Box::pin(sleep(after))) }
     }
 }
 
@@ -107,15 +109,46 @@ fn cors(origins: &[String]) -> CorsLayer {
     layer.allow_origin(AllowOrigin::list(origins))
 }
 
-/// Gives a status that the transport made the details every status of this server has.
-pub(super) struct Finish(Boxed);
+/// How long the client waits: up to 8 digits and a unit, as "gRPC over HTTP2" defines `grpc-timeout`.
+fn timeout_of(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let number = digits.parse::<u64>().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(number * 3600)),
+        "M" => Some(Duration::from_secs(number * 60)),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+/// Ends a call at its deadline, and gives a status that the transport made the details every status of this server has.
+pub(in crate::protocol) struct Finish {
+    answer: Boxed,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
 
 impl Future for Finish {
     type Output = Answer;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
-        let answer = ready!(self.0.as_mut().poll(cx));
-        Poll::Ready(answer.map(|response| if is_bare(&response) { dress(&response) } else { response }))
+        if let Poll::Ready(answer) = self.answer.as_mut().poll(cx) {
+            return Poll::Ready(answer.map(|response| if is_bare(&response) { dress(&response) } else { response }));
+        }
+        let Some(deadline) = &mut self.deadline else { return Poll::Pending };
+        match deadline.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => {
+                let late = Status::deadline_exceeded("the deadline of the call has passed");
+                Poll::Ready(Ok(dress(&late.into_http::<Body>())))
+            }
+        }
     }
 }
 

@@ -1,27 +1,24 @@
-//! The native protocol: gRPC and gRPC-Web on one port.
+//! The native protocol: gRPC and gRPC-Web.
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | [`server`] | the accept loop, connection settings, the drain |
-//! | `incoming`, [`connections`] | sockets with TCP_NODELAY, counted and closable |
-//! | `dispatch` | from a path to a service; gRPC-Web beside it |
+//! | [`face`] | the services together, as the port needs them |
+//! | `dispatch` | from a path to a service; gRPC-Web beside it; deadlines |
 //! | `call` | who calls, over which connection, under which request id |
 //! | [`errors`] | the one table from reasons to codes, and the details of a status |
 //! | `queue_service`, `produce`, `consume`, `admin_service` | the rpcs |
 //! | `convert`, `queues`, `messages` | between wire messages and the services' structs |
 //!
-//! Absent on purpose: rules of queues, the engine.
+//! Absent on purpose: rules of queues, the engine, sockets.
 
 mod admin_service;
 mod call;
-pub mod connections;
 mod consume;
 mod convert;
 mod dispatch;
 pub mod errors;
-mod incoming;
+pub mod face;
 mod messages;
 mod produce;
 mod queue_service;
 mod queues;
-pub mod server;

@@ -3,7 +3,7 @@
 //! The stream is polled by the connection itself: no task and no channel stand between a frame and the engine. A client
 //! that does not read its answers is not read from either.
 
-use super::{call::Call, convert, errors, messages, queues, server::DrainControl};
+use super::{call::Call, convert, errors, messages, queues};
 use crate::{
     base::{
         limits,
@@ -14,6 +14,7 @@ use crate::{
         produce_request::Frame as Said,
         produce_response::{Acked, Draining, Frame, Opened},
     },
+    protocol::port::drain::DrainControl,
     service::produce::{OpenProduce, ProduceSession},
 };
 use std::{

@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 use tokio::net::TcpStream;
@@ -18,20 +18,20 @@ const CLIENT_CHARS: usize = 128;
 /// One connection. Figures are exact at the moment of the read.
 #[derive(Debug)]
 pub struct Connection {
-    pub(super) id: u64,
-    pub(super) peer: Option<SocketAddr>,
-    pub(super) opened: Timestamp,
+    pub(crate) id: u64,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) opened: Timestamp,
     pub(super) socket: Arc<TcpStream>,
-    pub(super) received_bytes: AtomicU64,
-    pub(super) sent_bytes: AtomicU64,
-    pub(super) open_calls: AtomicU32,
-    pub(super) is_web: AtomicBool,
+    pub(crate) received_bytes: AtomicU64,
+    pub(crate) sent_bytes: AtomicU64,
+    pub(crate) open_calls: AtomicU32,
+    language: OnceLock<&'static str>,
     client: OnceLock<String>,
 }
 
 impl Connection {
     /// Remembers what the client calls itself, from its first call.
-    pub(super) fn note_client(&self, headers: &HeaderMap) {
+    pub(crate) fn note_client(&self, headers: &HeaderMap) {
         if self.client.get().is_some() {
             return;
         }
@@ -40,8 +40,20 @@ impl Connection {
         let _ = self.client.set(text.chars().take(CLIENT_CHARS).collect());
     }
 
-    pub(super) fn client(&self) -> &str {
+    pub(crate) fn client(&self) -> &str {
         self.client.get().map(String::as_str).unwrap_or_default()
+    }
+
+    /// Remembers what the connection's first call spoke.
+    pub(crate) fn note_language(&self, language: &'static str) {
+        if self.language.get().is_none() {
+            let _ = self.language.set(language);
+        }
+    }
+
+    /// Empty before the first call.
+    pub(crate) fn language(&self) -> &'static str {
+        self.language.get().copied().unwrap_or_default()
     }
 
     fn close(&self) {
@@ -52,10 +64,10 @@ impl Connection {
 
 /// Counts a call of a connection while it lives.
 #[derive(Debug)]
-pub(super) struct OpenCall(Arc<Connection>);
+pub(crate) struct OpenCall(Arc<Connection>);
 
 impl OpenCall {
-    pub(super) fn new(connection: Arc<Connection>) -> Self {
+    pub(crate) fn new(connection: Arc<Connection>) -> Self {
         connection.open_calls.fetch_add(1, Ordering::Relaxed);
         Self(connection)
     }
@@ -85,7 +97,7 @@ impl Connections {
             received_bytes: AtomicU64::new(0),
             sent_bytes: AtomicU64::new(0),
             open_calls: AtomicU32::new(0),
-            is_web: AtomicBool::new(false),
+            language: OnceLock::new(),
             client: OnceLock::new(),
         });
         self.lock().insert(id, connection.clone());
@@ -105,13 +117,13 @@ impl Connections {
     }
 
     /// The connections after `after`, by id.
-    pub(super) fn page(&self, after: u64, size: usize) -> Vec<Arc<Connection>> {
+    pub(crate) fn page(&self, after: u64, size: usize) -> Vec<Arc<Connection>> {
         let all = self.lock();
         all.range(after.saturating_add(1)..).take(size).map(|(_, connection)| connection.clone()).collect()
     }
 
     /// Whether there was such a connection.
-    pub(super) fn close(&self, id: u64) -> bool {
+    pub(crate) fn close(&self, id: u64) -> bool {
         let connection = self.lock().get(&id).cloned();
         connection.inspect(|connection| connection.close()).is_some()
     }

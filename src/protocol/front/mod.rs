@@ -1,0 +1,6 @@
+//! One port for every language: each request says by itself which one it speaks, and no port is only one's.
+
+mod body;
+mod service;
+
+pub use service::serve;

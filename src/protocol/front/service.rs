@@ -1,0 +1,57 @@
+//! Tells what a request speaks and hands it over.
+
+use super::body::AnyBody;
+use crate::{
+    protocol::{
+        grpc::face::GrpcFace,
+        port::{
+            connections::Connections,
+            drain::{DrainControl, Drained},
+            serve::{Port, ServerOptions},
+        },
+    },
+    service::broker::Broker,
+};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::{body::Incoming, service::Service};
+use std::{convert::Infallible, future::Future, io, pin::Pin, sync::Arc};
+
+type Answer = Result<Response<AnyBody>, Infallible>;
+
+/// Serves the port until the broker's `draining` token is cancelled and the calls under way are done.
+pub async fn serve(
+    listener: std::net::TcpListener,
+    broker: Arc<Broker>,
+    options: ServerOptions,
+) -> io::Result<Drained> {
+    let connections = Arc::new(Connections::default());
+    let drain = DrainControl::new(broker.draining().clone(), options.drain_timeout);
+    let grpc = GrpcFace::new(broker.clone(), connections.clone(), drain.clone(), &options).await?;
+    let port = Port::new(listener, broker.clock().clone(), connections, options)?;
+    let ending = grpc.clone().begin_drain();
+    Ok(port.serve(Front { grpc }, drain, ending).await)
+}
+
+/// What answers on every connection.
+#[derive(Clone)]
+struct Front {
+    grpc: GrpcFace,
+}
+
+impl Service<Request<Incoming>> for Front {
+    type Response = Response<AnyBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        if GrpcFace::speaks(&request) {
+            let answer = self.grpc.call(request);
+            return Box::pin(async { answer.await.map(|answer| answer.map(AnyBody::Streamed)) });
+        }
+        let mut answer = Response::new(AnyBody::Whole(Full::new(Bytes::new())));
+        *answer.status_mut() = StatusCode::NOT_FOUND;
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+}

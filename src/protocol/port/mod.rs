@@ -1,0 +1,14 @@
+//! What is below every wire language: the sockets of a port, the connections over them, the drain.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | [`serve`] | the accept loop, HTTP/1.1 and HTTP/2 on one socket, the drain |
+//! | `incoming`, [`connections`] | sockets with TCP_NODELAY, counted and closable |
+//! | [`drain`] | begins the end, and says how long it may take |
+//!
+//! Absent on purpose: what a request means.
+
+pub mod connections;
+pub mod drain;
+mod incoming;
+pub mod serve;

@@ -1,0 +1,184 @@
+//! One port: the accept loop, what every connection gets, and the drain.
+//!
+//! The drain: no new connections, health says NOT_SERVING, sessions tell their clients, calls under way finish; what is
+//! left when the grace ends is cut.
+
+use super::{
+    connections::Connections,
+    drain::{DrainControl, Drained},
+    incoming::{CountedStream, Incoming},
+};
+use crate::base::{limits, time::Clock};
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::{
+    body::{Body, Incoming as Received},
+    service::{Service, service_fn},
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use std::{convert::Infallible, error::Error, io, sync::Arc, time::Duration};
+use tokio::time::{sleep, timeout};
+use tokio_stream::StreamExt;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+const STREAMS_PER_CONNECTION: u32 = 256;
+/// How long an HTTP/1.1 connection may take for the head of its next request, which includes the time it is idle.
+const IDLE_MAX: Duration = Duration::from_secs(120);
+/// What cut connections get to notice it.
+const CUT_GRACE: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// More are closed as they come.
+    pub max_connections: usize,
+    /// A request, or a frame of a stream, that is larger is refused.
+    pub max_request_bytes: usize,
+    /// A ping after this long without one; a connection that does not answer in the same time is closed.
+    pub keepalive: Duration,
+    /// Calls open at a time on one connection.
+    pub max_concurrent_streams: u32,
+    /// Connections older than this are asked to go; `None`: never.
+    pub max_connection_age: Option<Duration>,
+    /// How long a drain waits for calls under way.
+    pub drain_timeout: Duration,
+    /// Pages that may call from a browser, such as `https://console.example`; `*` lets all.
+    pub web_origins: Vec<String>,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 10_000,
+            max_request_bytes: limits::REQUEST_BYTES,
+            keepalive: Duration::from_secs(20),
+            max_concurrent_streams: STREAMS_PER_CONNECTION,
+            max_connection_age: None,
+            drain_timeout: Duration::from_secs(30),
+            web_origins: Vec::new(),
+        }
+    }
+}
+
+/// A port that listens, and the connections over it.
+pub struct Port {
+    incoming: Incoming,
+    connections: Arc<Connections>,
+    options: ServerOptions,
+}
+
+impl Port {
+    /// # Errors
+    ///
+    /// The listener cannot be used without blocking.
+    pub fn new(
+        listener: std::net::TcpListener,
+        clock: Arc<dyn Clock>,
+        connections: Arc<Connections>,
+        options: ServerOptions,
+    ) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let max_connections = options.max_connections;
+        let incoming = Incoming { listener, clock, connections: connections.clone(), max_connections, pause: None };
+        Ok(Self { incoming, connections, options })
+    }
+
+    /// Serves until the drain has begun and the calls under way are done. Every request carries its `Arc<Connection>`.
+    /// `drained` is awaited first when the drain begins: it ends what would hold it up.
+    pub async fn serve<S, B>(self, service: S, drain: DrainControl, drained: impl Future<Output = ()>) -> Drained
+    where
+        S: Service<Request<Received>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
+    {
+        let Self { mut incoming, connections, options } = self;
+        let tasks = TaskTracker::new();
+        let builder = Arc::new(builder(&options));
+        let stop = drain.begun().clone();
+        loop {
+            let stream = tokio::select! {
+                () = stop.cancelled() => break,
+                stream = incoming.next() => stream,
+            };
+            if let Some(stream) = stream {
+                let age = options.max_connection_age;
+                tasks.spawn(serve_connection(stream, service.clone(), builder.clone(), stop.clone(), age));
+            }
+        }
+        // The port closes at once: who connects now must not hang until the drain is over.
+        drop(incoming);
+        tasks.close();
+        drained.await;
+        tokio::select! {
+            () = tasks.wait() => return Drained { cut_calls: 0 },
+            () = sleep(drain.grace()) => {}
+        }
+        let cut_calls = connections.close_all();
+        tracing::warn!(cut_calls, "calls were still open when the drain's grace ended");
+        if timeout(CUT_GRACE, tasks.wait()).await.is_err() {
+            tracing::debug!("connections did not notice that they were cut");
+        }
+        Drained { cut_calls }
+    }
+}
+
+fn builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .max_concurrent_streams(options.max_concurrent_streams)
+        .keep_alive_interval(options.keepalive)
+        .keep_alive_timeout(options.keepalive);
+    builder
+}
+
+async fn serve_connection<S, B>(
+    stream: CountedStream,
+    service: S,
+    builder: Arc<auto::Builder<TokioExecutor>>,
+    stop: CancellationToken,
+    max_age: Option<Duration>,
+) where
+    S: Service<Request<Received>, Response = Response<B>, Error = Infallible> + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
+{
+    let connection = stream.connection().clone();
+    let service = service_fn(move |mut request: Request<Received>| {
+        request.extensions_mut().insert(connection.clone());
+        service.call(request)
+    });
+    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let grow_old = async {
+        match max_age {
+            Some(age) => sleep(age).await,
+            None => std::future::pending().await,
+        }
+    };
+    let ended = tokio::select! {
+        ended = serving.as_mut() => Some(ended),
+        () = stop.cancelled() => None,
+        () = grow_old => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error = &*error, "connection broke");
+    }
+}
