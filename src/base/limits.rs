@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub const QUEUE_NAME_CHARS: usize = 80;
+pub const REGION_CHARS: usize = 63;
 pub const MESSAGE_BYTES_MIN: u32 = 1024;
 pub const MESSAGE_BYTES_MAX: u32 = 1_048_576;
 pub const VISIBILITY_TIMEOUT_MAX: Duration = Duration::from_secs(12 * 3600);

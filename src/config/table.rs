@@ -2,7 +2,7 @@
 //! and the row of `forebay config show`.
 
 use super::unit::{
-    Account, Address, Corruption, Count, Count32, Filter, Flag, Format, Path, Percent, Shape, Size, Text, Time,
+    Account, Address, Corruption, Count, Count32, Filter, Flag, Format, Path, Percent, Region, Shape, Size, Text, Time,
     TimeOrOff, Unit,
 };
 use std::fmt;
@@ -148,8 +148,8 @@ table! {
     "server" server: Server {
         /// Where everything lives that must survive a restart. One process at a time may use it.
         data_dir: Path = "./forebay-data";
-        /// The region in ARNs.
-        region: Text = "us-east-1";
+        /// The region of those who name none. Queues of another region are others, also under the same name.
+        region: Region = "us-east-1";
         /// The account id in ARNs; also the name of the default namespace.
         account_id: Account = "000000000000";
         /// What queue URLs begin with. Empty: the host that the request names.

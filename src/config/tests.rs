@@ -86,7 +86,7 @@ fn a_later_layer_wins_and_is_named_as_the_origin() {
     sources.flag("server.region", "named".to_owned(), "--region");
     sources.set("server.region=flag").expect("an assignment");
     let loaded = sources.load().expect("valid");
-    assert_eq!(loaded.config.server.region, "flag");
+    assert_eq!(loaded.config.server.region.as_str(), "flag");
     assert_eq!(loaded.config.log.filter, "debug");
     assert_eq!(loaded.config.server.drain_timeout.as_secs(), 1);
     let origin = |key| loaded.origin(key).map(ToString::to_string);

@@ -1,6 +1,6 @@
 //! Values as people write them: `30s`, `4d`, `64MiB`, `5%`, `off`. One type a unit; each reads a text into a plain value.
 
-use crate::base::name::AccountId;
+use crate::base::name::{self, AccountId};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tracing_subscriber::EnvFilter;
 
@@ -61,6 +61,10 @@ unit! {
 unit! {
     /// Twelve digits.
     Account -> AccountId, Quoted, |text: &str| AccountId::parse(text).map_err(|error| error.to_string())
+}
+unit! {
+    /// The name of a region.
+    Region -> name::Region, Quoted, |text: &str| name::Region::parse(text).map_err(|error| error.to_string())
 }
 unit! {
     /// Yes or no.

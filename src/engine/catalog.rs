@@ -3,7 +3,7 @@
 use crate::{
     base::{
         id::{PartitionId, QueueId},
-        name::QueuePath,
+        name::{QueuePath, Region},
         reason::{Reason, Refusal},
         time::Timestamp,
     },
@@ -21,6 +21,8 @@ pub(crate) struct CatalogRules {
     pub(crate) queues_max: usize,
     /// A deleted queue's name is refused for this long.
     pub(crate) recreate_wait: Duration,
+    /// The server's own: names are told as seen from there.
+    pub(crate) region: Region,
 }
 
 #[derive(Debug, Default)]
@@ -49,9 +51,10 @@ impl Catalog {
             return Ok(Creation::Exists(known.clone()));
         }
         if let Some(again) = self.deleted.get(&path).map(|at| *at + rules.recreate_wait).filter(|again| *again > now) {
+            let path = path.seen_from(&rules.region);
             let message = format!("queue {path} was deleted less than {} s ago", rules.recreate_wait.as_secs());
             return Err(Refusal::new(Reason::QueueDeletedRecently, message)
-                .with("queue", &path)
+                .with("queue", path)
                 .retry_after(again.since(now)));
         }
         if self.by_id.len() >= rules.queues_max {

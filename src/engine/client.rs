@@ -6,7 +6,7 @@
 use crate::{
     base::{
         id::{LeaseId, MessageSeq, PartitionId, QueueId, RedriveId},
-        name::{AccountId, QueuePath},
+        name::{Namespace, QueuePath, Region},
         reason::{Reason, Refusal},
     },
     domain::queue::Delivery,
@@ -39,7 +39,8 @@ pub struct Created {
 }
 
 impl Engine {
-    pub fn region(&self) -> &str {
+    /// The server's own region.
+    pub fn region(&self) -> &Region {
         &self.0.region
     }
 
@@ -48,7 +49,8 @@ impl Engine {
     /// `QUEUE_NOT_FOUND`.
     pub fn find_queue(&self, path: &QueuePath) -> Result<Arc<QueueDefinition>, Refusal> {
         self.0.shared.directory.find(path).ok_or_else(|| {
-            Refusal::new(Reason::QueueNotFound, format!("queue {path} does not exist")).with("queue", path)
+            let shown = path.seen_from(&self.0.region);
+            Refusal::new(Reason::QueueNotFound, format!("queue {shown} does not exist")).with("queue", shown)
         })
     }
 
@@ -61,15 +63,15 @@ impl Engine {
         self.0.shared.directory.len()
     }
 
-    /// Queues of an account whose names start with `prefix`, by name, behind `after`.
+    /// Queues of a namespace whose names start with `prefix`, by name, behind `after`.
     pub fn list_queues(
         &self,
-        account: &AccountId,
+        namespace: &Namespace,
         prefix: &str,
         after: Option<&str>,
         limit: usize,
     ) -> Vec<Arc<QueueDefinition>> {
-        self.0.shared.directory.list(account, prefix, after, limit)
+        self.0.shared.directory.list(namespace, prefix, after, limit)
     }
 
     /// Creates a queue, or returns the one of that name as it is.
@@ -183,7 +185,7 @@ impl Engine {
             self.ask(queue.partition, 0, |answer| Command::Settle { queue: id, settlements: own, answer }).await?;
         let mut results = results.into_iter();
         let refusal = || {
-            let message = format!("the receipt handle is not one of queue {}", queue.path);
+            let message = format!("the receipt handle is not one of queue {}", queue.path.seen_from(&self.0.region));
             Refusal::new(Reason::ReceiptHandleInvalid, message).at("receipt_handle")
         };
         let result_of = |stranger| if stranger { Err(refusal()) } else { results.next().unwrap_or(Err(closing())) };

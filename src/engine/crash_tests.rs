@@ -13,7 +13,7 @@ use super::{
 use crate::{
     base::{
         entropy::Entropy,
-        name::{AccountId, QueueName, QueuePath},
+        name::{AccountId, QueueName, QueuePath, Region},
     },
     domain::queue::settings::Fifo,
     runtime::SystemClock,
@@ -54,7 +54,7 @@ struct Oracle {
 fn start(disk: &SimDisk, index: &MemoryDisk, seed: u64) -> Option<Engine> {
     let options = EngineOptions {
         data_dir: "/data".into(),
-        region: "us-east-1".into(),
+        region: Region::parse("us-east-1").expect("valid"),
         partitions: 4,
         in_flight_max: 120_000,
         queues_max: 100,
@@ -83,6 +83,7 @@ fn start(disk: &SimDisk, index: &MemoryDisk, seed: u64) -> Option<Engine> {
 async fn queue(engine: &Engine, name: &str) -> Option<Arc<QueueDefinition>> {
     let path = QueuePath {
         account: AccountId::parse("000000000000").expect("valid"),
+        region: Region::parse("us-east-1").expect("valid"),
         name: QueueName::parse(name).expect("valid"),
     };
     let options = QueueOptions {

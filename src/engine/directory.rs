@@ -3,7 +3,7 @@
 use crate::{
     base::{
         id::QueueId,
-        name::{AccountId, QueuePath},
+        name::{Namespace, QueuePath},
     },
     engine::definition::QueueDefinition,
 };
@@ -34,19 +34,19 @@ impl Directory {
         self.read().by_id.len()
     }
 
-    /// Queues of one account whose names start with `prefix`, in order of names, behind `after`.
+    /// Queues of one namespace whose names start with `prefix`, in order of names, behind `after`.
     pub(crate) fn list(
         &self,
-        account: &AccountId,
+        namespace: &Namespace,
         prefix: &str,
         after: Option<&str>,
         limit: usize,
     ) -> Vec<Arc<QueueDefinition>> {
         let inner = self.read();
-        let of_account = inner.by_path.iter().skip_while(|(path, _)| path.account < *account);
-        of_account
-            .take_while(|(path, _)| path.account == *account)
-            .filter(|(path, _)| path.name.as_str().starts_with(prefix))
+        let from = QueuePath::place(namespace.clone(), after.map_or(prefix, |after| after.max(prefix)));
+        let from_there = inner.by_path.range(from..);
+        from_there
+            .take_while(|(path, _)| path.is_in(namespace) && path.name.as_str().starts_with(prefix))
             .filter(|(path, _)| after.is_none_or(|after| path.name.as_str() > after))
             .take(limit)
             .map(|(_, definition)| definition.clone())

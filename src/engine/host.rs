@@ -4,6 +4,7 @@ use crate::{
     base::{
         entropy::Entropy,
         id::{MessageSeq, PartitionId, RedriveId},
+        name::Region,
         reason::{Reason, Refusal},
         time::Timestamp,
     },
@@ -53,7 +54,7 @@ pub struct Recovery {
 }
 
 pub(crate) struct Host {
-    pub(super) region: String,
+    pub(super) region: Region,
     pub(super) shared: Shared,
     pub(super) payloads: Payloads,
     pub(super) receipts: Receipts,

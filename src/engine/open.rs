@@ -274,6 +274,7 @@ fn start(
             partitions: states.len() as u32,
             queues_max: options.queues_max,
             recreate_wait: options.recreate_wait,
+            region: options.region.clone(),
         },
         in_flight_max: options.in_flight_max,
         transfers,

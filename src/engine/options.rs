@@ -1,7 +1,7 @@
 //! What the engine is told at open.
 
 use crate::{
-    base::{entropy::Entropy, time::Clock},
+    base::{entropy::Entropy, name::Region, time::Clock},
     storage::{io::Io, log::LogOptions, store::IndexKind},
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -9,7 +9,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
     pub data_dir: PathBuf,
-    pub region: String,
+    /// The server's own region.
+    pub region: Region,
     /// Counts when the store is made; afterwards the store keeps its number.
     pub partitions: u32,
     pub in_flight_max: usize,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     base::{
-        name::{AccountId, QueueName, QueuePath},
+        name::{AccountId, Namespace, QueueName, QueuePath, Region},
         reason::Reason,
     },
     domain::queue::settings::Fifo,
@@ -21,7 +21,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 fn options(dir: &Path) -> EngineOptions {
     EngineOptions {
         data_dir: dir.to_owned(),
-        region: "us-east-1".into(),
+        region: Region::parse("us-east-1").expect("valid"),
         partitions: 4,
         in_flight_max: 120_000,
         queues_max: 1000,
@@ -47,6 +47,7 @@ fn start(dir: &Path) -> Engine {
 fn path(name: &str) -> QueuePath {
     QueuePath {
         account: AccountId::parse("000000000000").expect("valid"),
+        region: Region::parse("us-east-1").expect("valid"),
         name: QueueName::parse(name).expect("valid"),
     }
 }
@@ -127,6 +128,61 @@ async fn what_was_acknowledged_is_there_after_a_clean_stop() {
     assert!(engine.status().recovery.clean);
     let orders = engine.find_queue(&path("orders")).expect("kept");
     assert_eq!(bodies(&receive(&engine, &orders, 10).await), ["b", "c"]);
+    engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_in_two_accounts_and_two_regions_is_four_queues() {
+    let namespace = |account: &str, region: &str| Namespace {
+        account: AccountId::parse(account).expect("valid"),
+        region: Region::parse(region).expect("valid"),
+    };
+    let (a, b) = ("111111111111", "222222222222");
+    let namespaces = [(a, "eu-north-1"), (a, "us-east-1"), (b, "eu-north-1"), (b, "us-east-1")];
+    let at = |(account, region): (&str, &str)| {
+        QueuePath::new(namespace(account, region), QueueName::parse("orders").expect("valid"))
+    };
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start(dir.path());
+    for place in namespaces {
+        let made = engine.create_queue(at(place), QueueOptions::default()).await.expect("created");
+        assert!(!made.existed, "{place:?}");
+        send(&engine, &made.definition, &[&format!("{place:?}")], None).await;
+    }
+    let gone = engine.find_queue(&at(namespaces[0])).expect("made");
+    engine.delete_queue(gone.id, None).await.expect("deleted");
+    engine.close();
+
+    let engine = start(dir.path());
+    assert_eq!(engine.find_queue(&at(namespaces[0])).expect_err("deleted").reason, Reason::QueueNotFound);
+    for place in &namespaces[1..] {
+        let queue = engine.find_queue(&at(*place)).expect("kept");
+        assert_eq!(bodies(&receive(&engine, &queue, 10).await), [format!("{place:?}")]);
+        let listed = engine.list_queues(&namespace(place.0, place.1), "", None, 10);
+        assert_eq!(listed.iter().map(|queue| queue.id).collect::<Vec<_>>(), [queue.id]);
+    }
+    assert!(engine.list_queues(&namespace(a, "eu-north-1"), "", None, 10).is_empty());
+    engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_listed_by_prefix_from_any_place_on() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start(dir.path());
+    for name in ["a", "b-1", "b-2", "b-3", "c"] {
+        queue(&engine, name, QueueOptions::default()).await;
+    }
+    let home = path("a").namespace();
+    let names = |prefix: &str, after: Option<&str>, limit: usize| -> Vec<String> {
+        let found = engine.list_queues(&home, prefix, after, limit);
+        found.iter().map(|queue| queue.path.name.to_string()).collect()
+    };
+    assert_eq!(names("", None, 10), ["a", "b-1", "b-2", "b-3", "c"]);
+    assert_eq!(names("b", None, 10), ["b-1", "b-2", "b-3"]);
+    assert_eq!(names("b", Some("b-1"), 1), ["b-2"]);
+    assert_eq!(names("b", Some("a"), 1), ["b-1"]);
+    assert_eq!(names("", Some("b-9"), 10), ["c"]);
+    assert!(names("b", Some("c"), 10).is_empty() && names("d", None, 10).is_empty());
     engine.close();
 }
 

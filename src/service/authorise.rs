@@ -6,7 +6,7 @@
 use super::broker::Caller;
 use crate::{
     base::{
-        name::{AccountId, QueuePath},
+        name::{Namespace, QueuePath},
         reason::{Reason, Refusal},
     },
     domain::policy::action,
@@ -19,20 +19,21 @@ pub type Action = action::Action;
 #[derive(Clone, Copy, Debug)]
 pub enum Resource<'a> {
     Queue(&'a QueuePath),
-    Namespace(&'a AccountId),
+    Namespace(&'a Namespace),
     Server,
 }
 
 /// Refuses with `ACCESS_DENIED` what the caller may not do.
 pub fn authorise(caller: &Caller, action: Action, resource: Resource<'_>) -> Result<(), Refusal> {
-    let namespace = match resource {
+    let account = match resource {
         Resource::Queue(path) => &path.account,
-        Resource::Namespace(account) => account,
+        Resource::Namespace(namespace) => &namespace.account,
         Resource::Server => return Ok(()),
     };
-    if *namespace == caller.account {
+    if *account == caller.account {
         return Ok(());
     }
-    let message = format!("{} of namespace {namespace} may not {} in {}", caller.principal, action.as_str(), namespace);
-    Err(Refusal::new(Reason::AccessDenied, message).with("action", action.as_str()).with("namespace", namespace))
+    let message =
+        format!("{} of account {} may not {} in {account}", caller.principal, caller.account, action.as_str());
+    Err(Refusal::new(Reason::AccessDenied, message).with("action", action.as_str()).with("namespace", account))
 }

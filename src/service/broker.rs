@@ -8,25 +8,58 @@ use crate::{
     base::{
         entropy::{Entropy, random_16},
         limits,
-        name::{AccountId, QueuePath},
+        name::{AccountId, Namespace, QueuePath, Region},
         reason::{Reason, Refusal},
         time::{Clock, Timestamp},
     },
     engine::{client::Engine, definition::QueueDefinition},
 };
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
 
-/// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Who asks, from where. Cloning shares what is behind it.
+#[derive(Clone, Debug)]
 pub struct Caller {
-    /// The namespace that bare names mean.
+    /// With `region` the namespace that bare names mean.
     pub account: AccountId,
+    /// The server's own for native calls, that of the credential scope for the AWS protocols.
+    pub region: Region,
     /// Stored as the sender of messages; shown in connections.
     pub principal: Arc<str>,
+    pub identity: Arc<Identity>,
+    pub via: Via,
+}
+
+impl Caller {
+    pub fn namespace(&self) -> Namespace {
+        Namespace { account: self.account.clone(), region: self.region.clone() }
+    }
+
+    /// Whether both calls come from the same user, maybe by different keys and from different places.
+    pub fn is_same_user(&self, other: &Self) -> bool {
+        self.account == other.account && self.region == other.region && self.identity.arn == other.identity.arn
+    }
+}
+
+/// Whom a key stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `arn:aws:iam::{account}:user/{name}`, or `:root`.
+    pub arn: String,
+    /// The access key the call came with.
+    pub key_id: Option<String>,
+}
+
+/// How a call came: what the conditions of policies ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Via {
+    pub source_ip: Option<IpAddr>,
+    /// Over TLS.
+    pub secure: bool,
 }
 
 /// One value of the configuration in force, as the admin service shows it. Secrets are hidden already.
@@ -96,6 +129,7 @@ pub struct Broker {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) facts: ServerFacts,
     pub(super) sessions: Arc<Sessions>,
+    anonymous: Arc<Identity>,
     entropy: Mutex<Box<dyn Entropy>>,
     draining: CancellationToken,
 }
@@ -111,12 +145,33 @@ impl Broker {
         facts: ServerFacts,
     ) -> Self {
         let sessions = Arc::new(Sessions::default());
-        Self { engine, clock, facts, sessions, entropy: Mutex::new(entropy), draining }
+        let anonymous = Arc::new(Identity { arn: format!("arn:aws:iam::{}:root", facts.account), key_id: None });
+        Self { engine, clock, facts, sessions, anonymous, entropy: Mutex::new(entropy), draining }
     }
 
     /// The caller of a server that asks nobody who they are.
     pub fn anonymous(&self) -> Caller {
-        Caller { account: self.facts.account.clone(), principal: "anonymous".into() }
+        Caller {
+            account: self.facts.account.clone(),
+            region: self.region().clone(),
+            principal: "anonymous".into(),
+            identity: self.anonymous.clone(),
+            via: Via::default(),
+        }
+    }
+
+    /// The server's own region: native calls are in it, and see names from there.
+    pub fn region(&self) -> &Region {
+        self.engine.region()
+    }
+
+    /// A queue's full name, as a stored message has it, seen from the server's region.
+    pub fn native_name(&self, full: String) -> String {
+        let home = || Namespace { account: self.facts.account.clone(), region: self.region().clone() };
+        match full.is_empty() {
+            true => full,
+            false => QueuePath::parse(&full, home()).map_or(full, |path| path.seen_from(self.region()).to_string()),
+        }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -162,18 +217,17 @@ impl Broker {
         field: &'static str,
         name: &str,
     ) -> Result<QueuePath, Refusal> {
-        let path = QueuePath::parse(name, &caller.account)
+        let path = QueuePath::parse(name, caller.namespace())
             .map_err(|error| Refusal::invalid(field, error.to_string()).with("limit", error.rule))?;
         authorise(caller, action, Resource::Queue(&path))?;
         Ok(path)
     }
 
-    /// Reads `namespaces/{namespace}`; empty or "default" means the caller's own.
-    pub(super) fn namespace_for(&self, caller: &Caller, action: Action, parent: &str) -> Result<AccountId, Refusal> {
-        let account = match parent.strip_prefix("namespaces/") {
-            None if parent.is_empty() => caller.account.clone(),
-            Some("default") => caller.account.clone(),
-            Some(namespace) => AccountId::parse(namespace)
+    /// Reads `namespaces/{namespace}`; empty means the caller's own.
+    pub(super) fn namespace_for(&self, caller: &Caller, action: Action, parent: &str) -> Result<Namespace, Refusal> {
+        let namespace = match parent.strip_prefix("namespaces/") {
+            None if parent.is_empty() => caller.namespace(),
+            Some(namespace) => Namespace::parse(namespace, caller.namespace())
                 .map_err(|error| Refusal::invalid("parent", error.to_string()).with("limit", error.rule))?,
             None => {
                 let rule = "namespaces/{namespace}, or empty";
@@ -182,7 +236,7 @@ impl Broker {
                 );
             }
         };
-        authorise(caller, action, Resource::Namespace(&account))?;
-        Ok(account)
+        authorise(caller, action, Resource::Namespace(&namespace))?;
+        Ok(namespace)
     }
 }

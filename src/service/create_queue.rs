@@ -11,7 +11,7 @@ use super::{
 use crate::{
     base::{
         id::{PartitionId, QueueId},
-        name::{QueueName, QueuePath},
+        name::{QueueName, QueuePath, SeenFrom},
         reason::{Reason, Refusal},
     },
     domain::queue::settings::Fifo,
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 #[derive(Clone, Debug, Default)]
 pub struct CreateQueue {
-    /// `namespaces/{namespace}`; empty: the caller's own.
+    /// `namespaces/{account}` or `namespaces/{account}@{region}`; empty: the caller's own.
     pub parent: String,
     pub queue_id: String,
     /// When given, must be what the name says: FIFO queues end in `.fifo`.
@@ -32,16 +32,16 @@ pub struct CreateQueue {
 
 impl Broker {
     pub async fn create_queue(&self, caller: &Caller, request: CreateQueue) -> Result<QueueView, Refusal> {
-        let account = self.namespace_for(caller, Action::CreateQueue, &request.parent)?;
+        let namespace = self.namespace_for(caller, Action::CreateQueue, &request.parent)?;
         let name = QueueName::parse(&request.queue_id)
             .map_err(|error| Refusal::invalid("queue_id", error.to_string()).with("limit", error.rule))?;
-        let path = QueuePath { account, name };
+        let path = QueuePath::new(namespace, name);
         authorise(caller, Action::CreateQueue, Resource::Queue(&path))?;
         let is_fifo = path.name.is_fifo();
         if request.is_fifo.is_some_and(|said| said != is_fifo) {
             let said = if is_fifo { "standard" } else { "FIFO" };
             let limit = "FIFO for names that end in .fifo, standard for all others";
-            return Err(check::outside("queue.type", said, limit).with("queue", &path));
+            return Err(check::outside("queue.type", said, limit).with("queue", path.seen_from(self.region())));
         }
         let rules = &self.facts.rules;
         let base = QueueOptions {
@@ -55,7 +55,7 @@ impl Broker {
         let definition = self.create_or_find(path, options.clone(), request.validate_only).await?;
         match first_difference(&request.fields, &options, &definition.options) {
             None => Ok(self.plain_view(definition)),
-            Some(field) => Err(exists_differently(&definition.path, field)),
+            Some(field) => Err(exists_differently(definition.path.seen_from(self.region()), field)),
         }
     }
 
@@ -83,7 +83,7 @@ impl Broker {
     }
 }
 
-fn exists_differently(path: &QueuePath, field: &'static str) -> Refusal {
+fn exists_differently(path: SeenFrom<'_>, field: &'static str) -> Refusal {
     let message = format!("{path} exists with a different value for {field}");
     Refusal::new(Reason::QueueExistsDifferently, message)
         .at(format!("queue.{field}"))

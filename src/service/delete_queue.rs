@@ -17,7 +17,7 @@ pub struct DeleteQueue {
 impl Broker {
     pub async fn delete_queue(&self, caller: &Caller, request: DeleteQueue) -> Result<(), Refusal> {
         let queue = self.queue_for(caller, Action::DeleteQueue, "name", &request.name)?;
-        let revision = expected_revision(&queue, &request.etag, "etag")?;
+        let revision = expected_revision(self.region(), &queue, &request.etag, "etag")?;
         self.engine.delete_queue(queue.id, revision).await
     }
 }

@@ -49,7 +49,7 @@ impl Broker {
             "" => String::new(),
             base => format!("{base}/{}/{}", path.account, path.name),
         };
-        QueueView { arn: path.arn(self.engine.region()), url, definition, figures: None }
+        QueueView { arn: path.arn(), url, definition, figures: None }
     }
 
     pub(super) async fn figures(&self, queue: &QueueDefinition) -> Result<Figures, Refusal> {

@@ -33,7 +33,7 @@ pub struct QueuePage {
 
 impl Broker {
     pub async fn list_queues(&self, caller: &Caller, request: ListQueues) -> Result<QueuePage, Refusal> {
-        let account = self.namespace_for(caller, Action::ListQueues, &request.parent)?;
+        let namespace = self.namespace_for(caller, Action::ListQueues, &request.parent)?;
         let size = check::page_size(request.page_size)?;
         check::text("id_prefix", &request.id_prefix, limits::QUEUE_NAME_CHARS)?;
         let after = match request.page_token.as_str() {
@@ -48,7 +48,7 @@ impl Broker {
         let mut found: Vec<Arc<QueueDefinition>> = Vec::new();
         // One more than the page tells whether there is a next one.
         while found.len() <= size {
-            let step = self.engine.list_queues(&account, &request.id_prefix, after.as_deref(), size + 1);
+            let step = self.engine.list_queues(&namespace, &request.id_prefix, after.as_deref(), size + 1);
             let Some(last) = step.last() else { break };
             after = Some(last.path.name.as_str().to_owned());
             found.extend(step.into_iter().filter(|queue| leads_to(queue, target.as_ref())));

@@ -67,7 +67,7 @@ impl Broker {
         let (rate, most) = (request.max_messages_per_second, limits::REDRIVE_VELOCITY_MAX);
         check::number("max_messages_per_second", rate, 0, most)?;
         if !self.is_dead_letter_queue(&source) {
-            let message = format!("{} is no queue's dead-letter queue", source.path);
+            let message = format!("{} is no queue's dead-letter queue", source.path.seen_from(self.region()));
             return Err(Refusal::new(Reason::NotADeadLetterQueue, message).at("source_queue"));
         }
         let redrive = self.engine.start_redrive(&source, destination, rate).await?;
@@ -102,19 +102,28 @@ impl Broker {
         const FIELD: &str = "destination_queue";
         let destination = self.queue_for(caller, Action::StartRedrive, FIELD, name)?;
         if destination.id == source.id {
-            return Err(check::outside(FIELD, &destination.path, "another queue than the source"));
+            return Err(check::outside(
+                FIELD,
+                destination.path.seen_from(self.region()),
+                "another queue than the source",
+            ));
         }
         if destination.options.fifo.is_some() != source.options.fifo.is_some() {
             let kind = if source.options.fifo.is_some() { "a FIFO queue" } else { "a standard queue" };
-            return Err(check::outside(FIELD, &destination.path, format!("{kind}, as the source is")));
+            return Err(check::outside(
+                FIELD,
+                destination.path.seen_from(self.region()),
+                format!("{kind}, as the source is"),
+            ));
         }
         Ok(destination.id)
     }
 
     fn is_dead_letter_queue(&self, queue: &QueueDefinition) -> bool {
+        let namespace = queue.path.namespace();
         let mut after: Option<String> = None;
         loop {
-            let step = self.engine.list_queues(&queue.path.account, "", after.as_deref(), limits::PAGE_SIZE_MAX);
+            let step = self.engine.list_queues(&namespace, "", after.as_deref(), limits::PAGE_SIZE_MAX);
             let leads_here = |path: &QueuePath| *path == queue.path;
             let mut targets = step.iter().filter_map(|source| source.options.dead_letter.as_ref());
             if targets.any(|policy| leads_here(&policy.queue)) {
@@ -128,11 +137,12 @@ impl Broker {
     fn redrive_view(&self, source: &QueueDefinition, redrive: message::Redrive) -> RedriveView {
         let name_of = |id: QueueId| {
             let queue = self.engine.queue_by_id(id);
-            queue.map_or_else(|| "deleted".to_owned(), |queue| queue.path.to_string())
+            queue.map_or_else(|| "deleted".to_owned(), |queue| queue.path.seen_from(self.region()).to_string())
         };
+        let source = source.path.seen_from(self.region());
         RedriveView {
-            name: format!("{}/redrives/{}", source.path, redrive.id),
-            source_queue: source.path.to_string(),
+            name: format!("{source}/redrives/{}", redrive.id),
+            source_queue: source.to_string(),
             destination_queue: redrive.destination.map(name_of).unwrap_or_default(),
             max_messages_per_second: redrive.max_messages_per_second,
             messages_to_move: redrive.messages_to_move,

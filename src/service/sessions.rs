@@ -83,7 +83,7 @@ impl Sessions {
     /// another queue's.
     pub(super) fn take_over(&self, id: SessionId, queue: QueueId, caller: &Caller) -> Option<Ledger> {
         let mut sessions = lock(&self.by_id);
-        let held = sessions.get(&id).filter(|held| held.queue == queue && held.owner == *caller)?.clone();
+        let held = sessions.get(&id).filter(|held| held.queue == queue && held.owner.is_same_user(caller))?.clone();
         sessions.remove(&id);
         drop(sessions);
         held.take()

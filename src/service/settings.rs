@@ -94,21 +94,23 @@ impl Broker {
     ) -> Result<DeadLetterPolicy, Refusal> {
         const COUNT: &str = "queue.dead_letter_policy.max_receive_count";
         let max_receive_count = check::number(COUNT, fields.max_receive_count, 1, limits::MAX_RECEIVE_COUNT_MAX)?;
-        let queue = QueuePath::parse(&fields.queue, &caller.account)
+        let queue = QueuePath::parse(&fields.queue, caller.namespace())
             .map_err(|error| Refusal::invalid(DEAD_LETTER_QUEUE, error.to_string()).with("limit", error.rule))?;
         if queue == *path {
-            return Err(check::outside(DEAD_LETTER_QUEUE, &queue, "another queue"));
+            return Err(check::outside(DEAD_LETTER_QUEUE, queue.seen_from(self.region()), "another queue"));
         }
-        if queue.account != path.account {
-            return Err(check::outside(DEAD_LETTER_QUEUE, &queue, format!("a queue of namespace {}", path.account)));
+        let (shown, region) = (queue.seen_from(self.region()), self.region());
+        if !queue.is_in(&path.namespace()) {
+            return Err(check::outside(DEAD_LETTER_QUEUE, shown, format!("a queue of namespace {}", path.namespace())));
         }
         let target = self.engine.find_queue(&queue).map_err(|refusal| refusal.at(DEAD_LETTER_QUEUE))?;
         if target.options.fifo.is_some() != options.fifo.is_some() {
             let kind = if options.fifo.is_some() { "a FIFO queue" } else { "a standard queue" };
-            return Err(check::outside(DEAD_LETTER_QUEUE, &queue, format!("{kind}, as the source is")));
+            return Err(check::outside(DEAD_LETTER_QUEUE, shown, format!("{kind}, as the source is")));
         }
         if !target.options.redrive_allow.allows(path) {
-            let message = format!("{queue} does not allow {path} to use it as its dead-letter queue");
+            let message =
+                format!("{shown} does not allow {} to use it as its dead-letter queue", path.seen_from(region));
             return Err(Refusal::new(Reason::DeadLetterNotAllowed, message).at(DEAD_LETTER_QUEUE));
         }
         Ok(DeadLetterPolicy { queue, max_receive_count })
@@ -170,7 +172,7 @@ fn redrive_allow(caller: &Caller, fields: &RedriveAllowFields) -> Result<Redrive
         return Err(check::outside(FIELD, format!("{} queues", names.len()), format!("1 to {most} queues")));
     }
     let parse = |name: &String| {
-        QueuePath::parse(name, &caller.account)
+        QueuePath::parse(name, caller.namespace())
             .map_err(|error| Refusal::invalid(FIELD, error.to_string()).with("limit", error.rule))
     };
     names.iter().map(parse).collect::<Result<_, _>>().map(RedriveAllow::Queues)

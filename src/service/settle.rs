@@ -105,8 +105,11 @@ fn parse_one(
 ) -> Result<(Receipt, Outcome), Refusal> {
     let receipt = engine.parse_receipt(handle).map_err(|refusal| refusal.at("receipt_handle"))?;
     if receipt.queue != queue.id {
-        let message =
-            format!("receipt handle {:?} belongs to another queue than {}", check::shorten(handle), queue.path);
+        let message = format!(
+            "receipt handle {:?} belongs to another queue than {}",
+            check::shorten(handle),
+            queue.path.seen_from(engine.region())
+        );
         return Err(Refusal::new(Reason::ReceiptHandleInvalid, message).at("receipt_handle"));
     }
     let outcome = match decision {

@@ -67,7 +67,7 @@ impl Broker {
             storage_format: self.facts.storage_format,
             capabilities: &CAPABILITIES,
             limits: limits_in_force(&self.facts.rules),
-            region: self.engine.region().to_owned(),
+            region: self.engine.region().to_string(),
             account_id: self.facts.account.to_string(),
             public_url: self.facts.public_url.clone(),
         })

@@ -7,7 +7,10 @@ use super::{
     settings::QueueFields,
     words::QueueDefinition,
 };
-use crate::base::reason::{Reason, Refusal};
+use crate::base::{
+    name::Region,
+    reason::{Reason, Refusal},
+};
 use std::sync::Arc;
 
 #[derive(Clone, Debug, Default)]
@@ -23,7 +26,7 @@ pub struct UpdateQueue {
 impl Broker {
     pub async fn update_queue(&self, caller: &Caller, request: UpdateQueue) -> Result<QueueView, Refusal> {
         let queue = self.queue_for(caller, Action::UpdateQueue, "queue.name", &request.name)?;
-        let revision = expected_revision(&queue, &request.etag, "queue.etag")?;
+        let revision = expected_revision(self.region(), &queue, &request.etag, "queue.etag")?;
         let options = self.lay_over(caller, &queue.path, queue.options.clone(), &request.fields)?;
         if request.validate_only {
             return Ok(self.plain_view(Arc::new(QueueDefinition { options, ..(*queue).clone() })));
@@ -49,6 +52,7 @@ impl Broker {
 
 /// What the etag says; refused at once when it is not the queue's.
 pub(super) fn expected_revision(
+    region: &Region,
     queue: &QueueDefinition,
     etag: &str,
     field: &'static str,
@@ -59,8 +63,9 @@ pub(super) fn expected_revision(
     if etag == self::etag(queue) {
         return Ok(Some(queue.revision));
     }
-    let message = format!("{} has the etag {:?}, not {etag:?}", queue.path, self::etag(queue));
-    Err(Refusal::new(Reason::EtagMismatch, message).at(field).with("queue", &queue.path))
+    let shown = queue.path.seen_from(region);
+    let message = format!("{shown} has the etag {:?}, not {etag:?}", self::etag(queue));
+    Err(Refusal::new(Reason::EtagMismatch, message).at(field).with("queue", shown))
 }
 
 /// The state of a queue as callers quote it.

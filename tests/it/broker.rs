@@ -1,7 +1,7 @@
 //! A broker for one test: its own directory, its own port, gone with the value.
 
 use forebay::{
-    base::name::AccountId,
+    base::name::{AccountId, Region},
     engine::{
         client::Engine,
         open::open,
@@ -57,7 +57,7 @@ pub(crate) async fn start_limited(options: ServerOptions, in_flight_max: usize, 
 fn engine_options(dir: &std::path::Path) -> EngineOptions {
     EngineOptions {
         data_dir: dir.to_owned(),
-        region: "us-east-1".into(),
+        region: Region::parse("us-east-1").unwrap(),
         partitions: 2,
         in_flight_max: 120_000,
         queues_max: 1000,

@@ -198,3 +198,24 @@ async fn a_drain_over_the_wire_ends_the_server_and_says_so_before() {
     drop(admin);
     assert_eq!(broker.end().await.cut_calls, 0);
 }
+
+#[tokio::test]
+async fn a_queue_of_another_region_is_another_queue() {
+    let broker = start().await;
+    let near = broker.create("orders", wire::Queue::default()).await;
+    let mut client = broker.queues().await;
+    let parent = "namespaces/000000000000@eu-north-1";
+    let request = wire::CreateQueueRequest { parent: parent.into(), queue_id: "orders".into(), ..Default::default() };
+    let far = client.create_queue(request).await.unwrap().into_inner().queue.unwrap();
+    assert_eq!(far.name, format!("{parent}/queues/orders"));
+    assert_eq!(far.arn, "arn:aws:sqs:eu-north-1:000000000000:orders");
+    client.send(send(&far.name, vec![message("far")])).await.unwrap();
+    assert_eq!(client.receive(receive(&near.name, 10)).await.unwrap().into_inner().messages, []);
+    let received = client.receive(receive(&far.name, 10)).await.unwrap().into_inner().messages;
+    assert_eq!(bodies(&received), ["far"]);
+    let here = client.list_queues(wire::ListQueuesRequest::default()).await.unwrap().into_inner().queues;
+    assert_eq!(here.iter().map(|queue| queue.name.as_str()).collect::<Vec<_>>(), [near.name.as_str()]);
+    let there = wire::ListQueuesRequest { parent: parent.into(), ..Default::default() };
+    let there = client.list_queues(there).await.unwrap().into_inner().queues;
+    assert_eq!(there.iter().map(|queue| queue.name.as_str()).collect::<Vec<_>>(), [far.name.as_str()]);
+}

@@ -15,8 +15,8 @@ pub(super) struct ListArgs {
     /// Only queues whose dead-letter queue is this one
     #[arg(long, value_name = "QUEUE", default_value = "", hide_default_value = true)]
     dead_letter_queue: String,
-    /// The namespace [default: the server's own]
-    #[arg(long, value_name = "ACCOUNT")]
+    /// The namespace, with its region if that is not the server's [default: the caller's own]
+    #[arg(long, value_name = "ACCOUNT[@REGION]")]
     namespace: Option<String>,
     /// At most this many
     #[arg(short = 'n', long, value_name = "COUNT")]

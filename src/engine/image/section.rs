@@ -7,11 +7,10 @@ use super::{
 use crate::{
     base::{
         id::{Lsn, PartitionId, QueueId},
-        name::{AccountId, QueueName, QueuePath},
         time::Timestamp,
     },
     domain::queue::Head,
-    engine::journal::{DecodeError, OutboxItem, definition_from, definition_to, item_from, item_to},
+    engine::journal::{DecodeError, OutboxItem, definition_from, definition_to, item_from, item_to, path_from},
     proto::storage::v1 as wire,
 };
 use prost::Message as _;
@@ -78,6 +77,7 @@ fn catalog_to(catalog: &CatalogImage) -> wire::CatalogImage {
             .iter()
             .map(|(path, at)| wire::DeletedName {
                 account: path.account.to_string(),
+                region: path.region.to_string(),
                 name: path.name.to_string(),
                 at_ms: at.0,
             })
@@ -87,9 +87,8 @@ fn catalog_to(catalog: &CatalogImage) -> wire::CatalogImage {
 
 fn catalog_from(catalog: wire::CatalogImage) -> Result<CatalogImage, DecodeError> {
     let deleted = catalog.deleted.into_iter().map(|deleted| {
-        let account = AccountId::parse(&deleted.account).map_err(|_| DecodeError::Missing("account"))?;
-        let name = QueueName::parse(&deleted.name).map_err(|_| DecodeError::Missing("queue name"))?;
-        Ok((QueuePath { account, name }, Timestamp(deleted.at_ms)))
+        let path = path_from(&deleted.account, &deleted.region, &deleted.name)?;
+        Ok((path, Timestamp(deleted.at_ms)))
     });
     Ok(CatalogImage {
         next_id: catalog.next_id,

@@ -93,7 +93,7 @@ fn decode_partition(entry: &StoredEntry) -> Result<Record, DecodeError> {
         }
         kind::QUEUE_REMOVED => {
             let header = wire::QueueRemovedHeader::decode(&*entry.header)?;
-            let path = path_from(&header.account, &header.name)?;
+            let path = path_from(&header.account, &header.region, &header.name)?;
             Record::Removed { id: queue, path, at: Timestamp(header.at_ms) }
         }
         unknown => return Err(DecodeError::UnknownKind(unknown)),

@@ -47,6 +47,7 @@ pub(crate) fn push(frame: &mut FrameBuilder, record: &Record) -> Location {
         Record::Removed { id, path, at } => {
             let header = wire::QueueRemovedHeader {
                 account: path.account.to_string(),
+                region: path.region.to_string(),
                 name: path.name.to_string(),
                 at_ms: at.0,
             };

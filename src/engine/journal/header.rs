@@ -7,7 +7,7 @@ use super::{
 use crate::{
     base::{
         id::{Location, Lsn, MessageSeq, PartitionId, QueueId, RedriveId},
-        name::{AccountId, QueueName, QueuePath},
+        name::{AccountId, Namespace, QueueName, QueuePath, Region},
         time::Timestamp,
     },
     domain::queue::settings::{Fifo, Kind, Scope, Settings},
@@ -128,6 +128,7 @@ pub(crate) fn definition_to(definition: &QueueDefinition) -> wire::QueueDefiniti
         id: definition.id.0,
         partition: definition.partition.0,
         account: definition.path.account.to_string(),
+        region: definition.path.region.to_string(),
         name: definition.path.name.to_string(),
         created_ms: definition.created.0,
         updated_ms: definition.updated.0,
@@ -135,6 +136,7 @@ pub(crate) fn definition_to(definition: &QueueDefinition) -> wire::QueueDefiniti
         settings: Some(settings_to(&options.settings(0))),
         dead_letter: options.dead_letter.as_ref().map(|policy| wire::DeadLetterPolicy {
             account: policy.queue.account.to_string(),
+            region: policy.queue.region.to_string(),
             name: policy.queue.name.to_string(),
             max_receive_count: policy.max_receive_count,
         }),
@@ -156,28 +158,29 @@ fn allow_to(allow: &RedriveAllow) -> wire::RedriveAllow {
     }
 }
 
-fn allow_from(allow: &wire::RedriveAllow, account: &AccountId) -> Result<RedriveAllow, DecodeError> {
+fn allow_from(allow: &wire::RedriveAllow, home: &Namespace) -> Result<RedriveAllow, DecodeError> {
     if allow.by_queue {
-        let queues = allow.queues.iter().map(|text| QueuePath::parse(text, account));
+        let queues = allow.queues.iter().map(|text| QueuePath::parse(text, home.clone()));
         return Ok(RedriveAllow::Queues(queues.collect::<Result<_, _>>().map_err(|_| DecodeError::Missing("queue"))?));
     }
     Ok(if allow.none { RedriveAllow::None } else { RedriveAllow::All })
 }
 
-pub(super) fn path_from(account: &str, name: &str) -> Result<QueuePath, DecodeError> {
+pub(crate) fn path_from(account: &str, region: &str, name: &str) -> Result<QueuePath, DecodeError> {
     Ok(QueuePath {
         account: AccountId::parse(account).map_err(|_| DecodeError::Missing("account"))?,
+        region: Region::parse(region).map_err(|_| DecodeError::Missing("region"))?,
         name: QueueName::parse(name).map_err(|_| DecodeError::Missing("queue name"))?,
     })
 }
 
 pub(crate) fn definition_from(definition: wire::QueueDefinition) -> Result<QueueDefinition, DecodeError> {
-    let path = path_from(&definition.account, &definition.name)?;
+    let path = path_from(&definition.account, &definition.region, &definition.name)?;
     let settings = settings_from(definition.settings.ok_or(DecodeError::Missing("settings"))?);
     let dead_letter = match definition.dead_letter {
         None => None,
         Some(policy) => Some(DeadLetterPolicy {
-            queue: path_from(&policy.account, &policy.name)?,
+            queue: path_from(&policy.account, &policy.region, &policy.name)?,
             max_receive_count: policy.max_receive_count,
         }),
     };
@@ -198,7 +201,7 @@ pub(crate) fn definition_from(definition: wire::QueueDefinition) -> Result<Queue
             receive_wait: settings.receive_wait,
             max_message_bytes: settings.max_message_bytes,
             dead_letter,
-            redrive_allow: allow_from(&definition.redrive_allow.unwrap_or_default(), &path.account)?,
+            redrive_allow: allow_from(&definition.redrive_allow.unwrap_or_default(), &path.namespace())?,
             policy: definition.policy,
             tags: definition.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
         },

@@ -4,7 +4,7 @@ use super::{OutboxItem, OutboxReason, Record, decode, payload, push, push_sent};
 use crate::{
     base::{
         id::{Epoch, LeaseId, Location, Lsn, MessageId, MessageSeq, PartitionId, QueueId, RedriveId, TransferKey},
-        name::{AccountId, QueueName, QueuePath},
+        name::{AccountId, QueueName, QueuePath, Region},
         time::Timestamp,
     },
     domain::queue::{
@@ -35,6 +35,7 @@ fn entry_at(frame: FrameBuilder, at: Location) -> StoredEntry {
 fn path(name: &str) -> QueuePath {
     QueuePath {
         account: AccountId::parse("123456789012").expect("valid"),
+        region: Region::parse("eu-north-1").expect("valid"),
         name: QueueName::parse(name).expect("valid"),
     }
 }

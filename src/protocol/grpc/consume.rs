@@ -120,9 +120,10 @@ impl Stream for ConsumeStream {
 impl ConsumeStream {
     fn frame(&self, event: Event) -> Frame {
         match event {
-            Event::Opened { session_id, queue } => {
-                Frame::Opened(Opened { session_id: session_id.to_string(), queue: Some(queues::queue(*queue)) })
-            }
+            Event::Opened { session_id, queue } => Frame::Opened(Opened {
+                session_id: session_id.to_string(),
+                queue: Some(queues::queue(self.call.broker().region(), *queue)),
+            }),
             Event::Delivery(received) => {
                 let spell = |message| messages::received(self.call.broker(), message);
                 Frame::Delivery(Delivery { messages: received.into_iter().map(spell).collect() })

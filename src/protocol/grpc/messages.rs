@@ -79,11 +79,11 @@ pub(super) fn received(broker: &Broker, message: ReceivedMessage) -> wire::Recei
         send_time: Some(convert::to_timestamp(message.send_time)),
         first_receive_time: Some(convert::to_timestamp(message.first_receive)),
         lease_expire_time: Some(convert::to_timestamp(message.lease_until)),
-        ..payload(message.payload)
+        ..payload(broker, message.payload)
     }
 }
 
-fn payload(payload: Payload) -> wire::ReceivedMessage {
+fn payload(broker: &Broker, payload: Payload) -> wire::ReceivedMessage {
     let text = |text: Option<std::sync::Arc<str>>| text.map(|text| text.to_string()).unwrap_or_default();
     wire::ReceivedMessage {
         message_id: payload.message_id.to_string(),
@@ -92,14 +92,14 @@ fn payload(payload: Payload) -> wire::ReceivedMessage {
         group_id: text(payload.group),
         deduplication_id: text(payload.deduplication_id),
         sender_id: payload.sender.to_string(),
-        dead_letter_source: payload.dead_letter_source,
+        dead_letter_source: broker.native_name(payload.dead_letter_source),
         dead_letter_reason: payload.dead_letter_reason,
         trace_context: payload.trace_context,
         ..wire::ReceivedMessage::default()
     }
 }
 
-pub(super) fn peeked(peeked: PeekedMessage) -> wire::PeekedMessage {
+pub(super) fn peeked(broker: &Broker, peeked: PeekedMessage) -> wire::PeekedMessage {
     let message = peeked.message;
     let is_leased = message.state == MessageState::InFlight;
     let state = match message.state {
@@ -113,7 +113,7 @@ pub(super) fn peeked(peeked: PeekedMessage) -> wire::PeekedMessage {
         send_time: Some(convert::to_timestamp(message.send_time)),
         first_receive_time: message.first_receive.map(convert::to_timestamp),
         lease_expire_time: is_leased.then(|| convert::to_timestamp(message.visible_at)),
-        ..payload(message.payload)
+        ..payload(broker, message.payload)
     };
     wire::PeekedMessage { message: Some(message), state: state.into(), body_truncated: peeked.body_truncated }
 }

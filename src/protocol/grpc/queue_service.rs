@@ -49,7 +49,7 @@ impl QueueService for QueueApi {
                 fields: queues::given(queue)?,
                 validate_only: request.validate_only,
             };
-            let queue = queues::queue(call.broker().create_queue(call.caller(), create).await?);
+            let queue = queues::queue(call.broker().region(), call.broker().create_queue(call.caller(), create).await?);
             Ok(wire::CreateQueueResponse { queue: Some(queue) })
         };
         call.reply(created.await)
@@ -59,7 +59,7 @@ impl QueueService for QueueApi {
         let (call, request) = self.shared.begin(request);
         let found = async {
             let get = GetQueue { name: request.name, with_figures: with_figures(request.view)? };
-            let queue = queues::queue(call.broker().get_queue(call.caller(), get).await?);
+            let queue = queues::queue(call.broker().region(), call.broker().get_queue(call.caller(), get).await?);
             Ok(wire::GetQueueResponse { queue: Some(queue) })
         };
         call.reply(found.await)
@@ -77,7 +77,7 @@ impl QueueService for QueueApi {
                 with_figures: with_figures(request.view)?,
             };
             let page = call.broker().list_queues(call.caller(), list).await?;
-            let queues = page.queues.into_iter().map(queues::queue).collect();
+            let queues = page.queues.into_iter().map(|queue| queues::queue(call.broker().region(), queue)).collect();
             Ok(wire::ListQueuesResponse { queues, next_page_token: page.next_page_token })
         };
         call.reply(listed.await)
@@ -94,7 +94,7 @@ impl QueueService for QueueApi {
                 fields: queues::masked(queue, &mask.paths)?,
                 validate_only: request.validate_only,
             };
-            let queue = queues::queue(call.broker().update_queue(call.caller(), update).await?);
+            let queue = queues::queue(call.broker().region(), call.broker().update_queue(call.caller(), update).await?);
             Ok(wire::UpdateQueueResponse { queue: Some(queue) })
         };
         call.reply(updated.await)
@@ -163,7 +163,7 @@ impl QueueService for QueueApi {
                 max_body_bytes: request.max_body_bytes,
             };
             let page = call.broker().peek(call.caller(), peek).await?;
-            let messages = page.messages.into_iter().map(messages::peeked).collect();
+            let messages = page.messages.into_iter().map(|message| messages::peeked(call.broker(), message)).collect();
             Ok(wire::PeekResponse { messages, next_page_token: page.next_page_token })
         };
         call.reply(peeked.await)

@@ -2,7 +2,10 @@
 
 use super::convert;
 use crate::{
-    base::reason::{Reason, Refusal},
+    base::{
+        name::Region,
+        reason::{Reason, Refusal},
+    },
     domain::queue::{event::RedriveOutcome, settings::Scope},
     proto::{
         common::v1::{self as wire_common, Durability},
@@ -169,12 +172,13 @@ fn redrive_allow(policy: wire::RedriveAllowPolicy) -> Result<RedriveAllowFields,
     }
 }
 
-pub(super) fn queue(view: QueueView) -> wire::Queue {
+/// Names are told as seen from `region`.
+pub(super) fn queue(region: &Region, view: QueueView) -> wire::Queue {
     let QueueView { definition, arn, url, figures } = view;
     let options = &definition.options;
     let kind = if options.fifo.is_some() { wire::QueueType::Fifo } else { wire::QueueType::Standard };
     wire::Queue {
-        name: definition.path.to_string(),
+        name: definition.path.seen_from(region).to_string(),
         arn,
         url,
         r#type: kind.into(),
@@ -184,10 +188,10 @@ pub(super) fn queue(view: QueueView) -> wire::Queue {
         receive_wait: Some(convert::to_duration(options.receive_wait)),
         max_message_bytes: options.max_message_bytes,
         dead_letter_policy: options.dead_letter.as_ref().map(|policy| wire::DeadLetterPolicy {
-            dead_letter_queue: policy.queue.to_string(),
+            dead_letter_queue: policy.queue.seen_from(region).to_string(),
             max_receive_count: policy.max_receive_count,
         }),
-        redrive_allow_policy: Some(to_redrive_allow(&options.redrive_allow)),
+        redrive_allow_policy: Some(to_redrive_allow(region, &options.redrive_allow)),
         fifo: options.fifo.map(|fifo| wire::FifoSettings {
             content_based_deduplication: fifo.content_based_deduplication,
             deduplication_scope: to_scope(fifo.deduplication_scope).into(),
@@ -210,12 +214,12 @@ fn to_scope(scope: Scope) -> wire::FifoScope {
     }
 }
 
-fn to_redrive_allow(allow: &RedriveAllow) -> wire::RedriveAllowPolicy {
+fn to_redrive_allow(region: &Region, allow: &RedriveAllow) -> wire::RedriveAllowPolicy {
     let (permission, source_queues) = match allow {
         RedriveAllow::All => (wire::RedrivePermission::AllowAll, Vec::new()),
         RedriveAllow::None => (wire::RedrivePermission::DenyAll, Vec::new()),
         RedriveAllow::Queues(queues) => {
-            (wire::RedrivePermission::ByQueue, queues.iter().map(ToString::to_string).collect())
+            (wire::RedrivePermission::ByQueue, queues.iter().map(|queue| queue.seen_from(region).to_string()).collect())
         }
     };
     wire::RedriveAllowPolicy { permission: permission.into(), source_queues }
