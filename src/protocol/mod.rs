@@ -5,9 +5,11 @@
 //! | [`port`] | sockets, connections, the drain |
 //! | [`front`] | one port for all languages: tells request by request which one it speaks |
 //! | [`grpc`] | the native language |
+//! | [`aws`] | AWS's languages: so far how their requests are signed |
 //!
 //! Absent on purpose: rules of queues, the engine. Languages do not know each other.
 
+pub mod aws;
 pub mod front;
 pub mod grpc;
 pub mod port;

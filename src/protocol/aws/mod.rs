@@ -1,0 +1,3 @@
+//! The AWS protocols.
+
+pub mod sigv4;
