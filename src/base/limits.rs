@@ -35,7 +35,15 @@ pub const ATTRIBUTE_TYPE_CHARS: usize = 256;
 pub const TAGS_MAX: usize = 50;
 pub const TAG_KEY_CHARS: usize = 128;
 pub const TAG_VALUE_CHARS: usize = 256;
+/// Of the policy of a queue or of a caller.
 pub const POLICY_BYTES: usize = 8192;
+/// Statements, principals and conditions of a queue's policy, and actions of one statement of it.
+pub const POLICY_STATEMENTS: usize = 20;
+pub const POLICY_PRINCIPALS: usize = 50;
+pub const POLICY_CONDITIONS: usize = 10;
+pub const POLICY_ACTIONS: usize = 7;
+/// Letters of the label of a permission.
+pub const LABEL_CHARS: usize = 80;
 pub const REDRIVE_SOURCE_QUEUES_MAX: usize = 10;
 pub const REDRIVE_VELOCITY_MAX: u32 = 500;
 pub const DEAD_LETTER_REASON_CHARS: usize = 256;
