@@ -70,6 +70,8 @@ pub const INBOX_COMMANDS: usize = 65_536;
 pub const INBOX_BYTES: usize = 64 << 20;
 /// A partition closes its open frame past this size; one command may exceed it.
 pub const FRAME_SOFT_BYTES: usize = 4 << 20;
+/// A frame up to this size is written by the thread that made it, if the log is idle.
+pub const INLINE_COMMIT_BYTES: usize = 64 << 10;
 pub const BLOCK_BODY_BYTES: usize = 16 << 20;
 /// How many messages expire in one step, so that expiry never holds a partition for long.
 pub const EXPIRE_STEP: usize = 1024;

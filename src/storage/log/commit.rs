@@ -1,7 +1,8 @@
 //! Group commit: gathers the frames that are ready, makes one block of them, completes the waiting appends.
 //!
-//! One caller at a time commits (the commit thread, or whoever steps a manual log). A block holds at most one frame of a
-//! partition, so that a lost block never hides more than one LSN of it.
+//! One thread at a time commits: a writer that finds nobody committing does it itself, so that a lone one waits for no
+//! other thread; what gathers behind it goes to the commit thread, all in one block. A block holds at most one frame of
+//! a partition, so that a lost block never hides more than one LSN of it.
 
 use super::{
     AppendDone, AppendError,
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     base::{
         id::{Epoch, Lsn, PartitionId},
+        limits,
         time::Timestamp,
     },
     storage::io::Space,
@@ -23,7 +25,7 @@ use crate::{
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError},
     thread,
     time::Duration,
 };
@@ -72,6 +74,8 @@ struct Queue {
     closing: bool,
     /// Also what waits is to be dropped.
     abandoned: bool,
+    /// Data was committed since the last heartbeat.
+    owes_heartbeat: bool,
     failed: Option<String>,
 }
 
@@ -134,7 +138,8 @@ impl Commit {
         }
     }
 
-    pub(super) fn submit(&self, request: Request) {
+    /// Hands a request over: to the commit thread, or to whoever commits next.
+    fn enqueue(&self, request: Request, wake: bool) {
         let mut queue = lock(&self.queue);
         let refused = match &queue.failed {
             Some(why) => Some(AppendError::Failed(why.clone())),
@@ -148,20 +153,51 @@ impl Commit {
             }
             None => {
                 queue.waiting.push_back(request);
-                self.bell.notify_one();
+                if wake {
+                    self.bell.notify_one();
+                }
             }
+        }
+    }
+
+    pub(super) fn submit(&self, request: Request) {
+        self.enqueue(request, true);
+    }
+
+    /// Like [`Self::submit`], but when nobody is committing and the request is small, the calling thread commits it itself
+    /// and returns with it durable: it then waits for no other thread. A large one is better written by another while the
+    /// caller goes on.
+    pub(super) fn submit_and_commit(&self, request: Request) {
+        if self.drive == Drive::Manual || !self.delay.is_zero() || request.len() > limits::INLINE_COMMIT_BYTES {
+            return self.submit(request);
+        }
+        self.enqueue(request, false);
+        let step = match self.appender.try_lock() {
+            Ok(appender) => self.step_with(appender),
+            Err(TryLockError::Poisoned(poisoned)) => self.step_with(poisoned.into_inner()),
+            // Whoever holds it looks at the queue once more after letting go.
+            Err(TryLockError::WouldBlock) => return,
+        };
+        self.hand_over(step);
+    }
+
+    /// After a commit outside the commit thread: wakes it when there is something for it to do.
+    fn hand_over(&self, step: Step) {
+        let mut queue = lock(&self.queue);
+        let first = step == Step::Committed && !std::mem::replace(&mut queue.owes_heartbeat, true);
+        if first || !queue.waiting.is_empty() {
+            self.bell.notify_one();
         }
     }
 
     /// The commit thread.
     pub(super) fn run(&self) {
-        let mut owes_heartbeat = false;
-        while self.wait(&mut owes_heartbeat) {
+        while self.wait() {
             if !self.delay.is_zero() {
                 thread::sleep(self.delay);
             }
             match self.step() {
-                Step::Committed => owes_heartbeat = true,
+                Step::Committed => lock(&self.queue).owes_heartbeat = true,
                 Step::Idle => {}
                 Step::Starved => {
                     if !self.segments.pool.wait_ready() {
@@ -175,7 +211,7 @@ impl Commit {
     }
 
     /// Waits for something to commit; false when the log is being closed and nothing is left.
-    fn wait(&self, owes_heartbeat: &mut bool) -> bool {
+    fn wait(&self) -> bool {
         let mut queue = lock(&self.queue);
         loop {
             if queue.failed.is_some() || queue.abandoned {
@@ -187,25 +223,30 @@ impl Commit {
             if queue.closing {
                 return false;
             }
-            if *owes_heartbeat {
-                let (guard, waited) =
-                    self.bell.wait_timeout(queue, self.heartbeat_after).unwrap_or_else(PoisonError::into_inner);
-                queue = guard;
-                if waited.timed_out() && queue.waiting.is_empty() {
-                    *owes_heartbeat = false;
-                    drop(queue);
-                    self.heartbeat();
-                    queue = lock(&self.queue);
-                }
-            } else {
+            if !queue.owes_heartbeat {
                 queue = self.bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let blocks = self.block_count();
+            let (guard, waited) =
+                self.bell.wait_timeout(queue, self.heartbeat_after).unwrap_or_else(PoisonError::into_inner);
+            queue = guard;
+            // Others commit too: the log is idle when nobody did.
+            if waited.timed_out() && queue.waiting.is_empty() && self.block_count() == blocks {
+                queue.owes_heartbeat = false;
+                drop(queue);
+                self.heartbeat();
+                queue = lock(&self.queue);
             }
         }
     }
 
     /// One block of what is waiting.
     pub(super) fn step(&self) -> Step {
-        let mut appender = lock(&self.appender);
+        self.step_with(lock(&self.appender))
+    }
+
+    fn step_with(&self, mut appender: MutexGuard<'_, Appender>) -> Step {
         let mut dones = Vec::new();
         let result = self.commit(&mut appender, &mut dones);
         if let Err(error) = &result {
@@ -213,13 +254,14 @@ impl Commit {
             self.fail(error, dones);
             return Step::Failed;
         }
-        let position = appender.position();
-        let heads = appender.heads.clone();
-        drop(appender);
         if !dones.is_empty() {
             let mut published = lock(&self.published);
-            *published = Published { position, heads, blocks: published.blocks + 1 };
+            published.position = appender.position();
+            published.heads.clone_from(&appender.heads);
+            published.blocks += 1;
         }
+        // Only now: who commits next publishes later.
+        drop(appender);
         for (done, lsn) in dones {
             done(Ok(lsn));
         }
@@ -367,12 +409,12 @@ impl Commit {
         if lock(&self.queue).failed.is_some() {
             return;
         }
-        let result = appender.heartbeat();
-        let position = appender.position();
-        drop(appender);
-        match result {
-            Ok(()) => lock(&self.published).position = position,
-            Err(error) => self.fail(&error, Vec::new()),
+        match appender.heartbeat() {
+            Ok(()) => lock(&self.published).position = appender.position(),
+            Err(error) => {
+                drop(appender);
+                self.fail(&error, Vec::new());
+            }
         }
     }
 

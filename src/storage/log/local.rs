@@ -251,7 +251,7 @@ impl LogWriter for LocalWriter {
         debug_assert_eq!(frame.lsn, self.next, "a frame has the LSN that next_lsn said");
         debug_assert_eq!(frame.partition, self.partition, "a frame goes to the writer of its partition");
         self.next = frame.lsn.next();
-        self.inner.submit(Request::Append { frame, done });
+        self.inner.submit_and_commit(Request::Append { frame, done });
     }
 
     fn trim(&mut self, below: Lsn) {

@@ -39,7 +39,7 @@ use crate::{
 };
 use std::{io, sync::Arc};
 
-/// Called once, on a thread of the log, when the append is durable or can never be.
+/// Called once, on a thread of the log or inside [`LogWriter::append`], when the append is durable or can never be.
 pub type AppendDone = Box<dyn FnOnce(Result<Lsn, AppendError>) + Send>;
 
 /// Opens partitions for writing and reading.
@@ -70,6 +70,7 @@ pub trait LogWriter: Send {
     fn next_lsn(&self) -> Lsn;
 
     /// Hands a frame over; `done` hears of it. At most one append is in flight: calling again before `done` ran is a bug.
+    /// May write and sync on the calling thread, which then hears of it before this returns.
     fn append(&mut self, frame: FrameBuilder, done: AppendDone);
 
     /// Allows the log to forget every frame below `below`. The caller's checkpoint that no longer needs them is durable.
