@@ -32,6 +32,8 @@ use tokio_stream::{Stream, StreamExt};
 const DELIVERY_BYTES: u64 = 128 << 10;
 /// Settle frames that may wait for the disk before the client has to wait.
 const UNCONFIRMED_MAX: usize = 1024;
+/// Events that may wait for a slow reader before its own frames wait as well.
+const UNREAD_MAX: usize = 64;
 /// An idle session says so after this long, and up to this much later, by chance.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(120);
 /// How long the last word of a session may take to leave.
@@ -160,7 +162,7 @@ impl ConsumeSession {
                     _ => return Ok(()),
                 },
                 (id, failures) = self.settling.next(), if !self.settling.is_empty() => self.confirm(id, failures),
-                command = commands.next(), if !self.is_closing && self.settling.len() < UNCONFIRMED_MAX => {
+                command = commands.next(), if self.may_obey() => {
                     match command {
                         Some(command) => self.obey(command?)?,
                         None => self.close(),
@@ -180,6 +182,10 @@ impl ConsumeSession {
     fn close(&mut self) {
         self.is_closing = true;
         self.receiving = None;
+    }
+
+    fn may_obey(&self) -> bool {
+        !self.is_closing && self.settling.len() < UNCONFIRMED_MAX && self.out.len() < UNREAD_MAX
     }
 
     fn drain(&mut self) {
