@@ -2,10 +2,11 @@
 use prost::Message as _;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 4] = [
     "proto/forebay/queue/v1/queue_service.proto",
     "proto/forebay/admin/v1/admin_service.proto",
     "proto/forebay/storage/v1/image.proto",
+    "proto/forebay/storage/v1/access.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -44,6 +44,12 @@ pub const POLICY_CONDITIONS: usize = 10;
 pub const POLICY_ACTIONS: usize = 7;
 /// Letters of the label of a permission.
 pub const LABEL_CHARS: usize = 80;
+pub const ACCESS_KEYS_MAX: usize = 10_000;
+pub const ACCESS_KEY_ID_CHARS_MIN: usize = 3;
+pub const ACCESS_KEY_ID_CHARS_MAX: usize = 128;
+pub const SECRET_KEY_CHARS_MAX: usize = 256;
+pub const USER_NAME_CHARS: usize = 64;
+pub const KEY_POLICIES_MAX: usize = 10;
 pub const REDRIVE_SOURCE_QUEUES_MAX: usize = 10;
 pub const REDRIVE_VELOCITY_MAX: u32 = 500;
 pub const DEAD_LETTER_REASON_CHARS: usize = 256;

@@ -7,4 +7,5 @@ pub mod id;
 pub mod limits;
 pub mod name;
 pub mod reason;
+pub mod secret;
 pub mod time;

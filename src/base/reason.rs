@@ -101,6 +101,12 @@ reasons! {
     Unauthenticated = "UNAUTHENTICATED", Remedy::Denied;
     /// The caller may not do this.
     AccessDenied = "ACCESS_DENIED", Remedy::Denied;
+    /// No access key has this id.
+    AccessKeyNotFound = "ACCESS_KEY_NOT_FOUND", Remedy::Gone;
+    /// An access key of this id exists already, here or in another account.
+    AccessKeyExists = "ACCESS_KEY_EXISTS", Remedy::ChangeState;
+    /// The server has as many access keys as it may.
+    TooManyAccessKeys = "TOO_MANY_ACCESS_KEYS", Remedy::ChangeState;
     /// This server does not offer that.
     Unimplemented = "UNIMPLEMENTED", Remedy::FixRequest;
     /// A bug or a failure inside the broker.

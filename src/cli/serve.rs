@@ -53,6 +53,9 @@ fn explain(error: &ServeError, data_dir: &Path) -> Failure {
     match error {
         ServeError::Listen { .. } => failure.hint("another server may run there; choose another address with --listen"),
         ServeError::Open(_) => failure.hint(format!("forebay storage verify --data-dir {}", data_dir.display())),
+        ServeError::Keys(_) => {
+            failure.hint("put back a copy of the file, or move it away to make a new administrator's key")
+        }
         ServeError::Serve(_) => failure,
     }
 }

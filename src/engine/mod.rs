@@ -3,6 +3,7 @@
 //!
 //! Absent on purpose: protocols, HTTP, gRPC, authorisation.
 
+pub mod access;
 mod catalog;
 mod checkpoint;
 pub mod client;

@@ -10,12 +10,16 @@ use crate::{
     base::time::Clock,
     config::{Config, Loaded, unit::OnCorruption},
     engine::{
+        access::{KeyFile, KeyFileError},
         client::Engine,
         open::{self, OpenError},
         options::{EngineHost, EngineOptions},
     },
     protocol::{front, port::serve::ServerOptions},
-    service::broker::{Broker, ConfigValue, Rules, ServerFacts},
+    service::{
+        access::keys::{AccessKeys, Trust},
+        broker::{Broker, ConfigValue, Rules, ServerFacts},
+    },
     storage::{
         io::SysIo,
         log::{CorruptionPolicy, LogOptions},
@@ -45,6 +49,8 @@ pub enum ServeError {
     Listen { address: SocketAddr, source: io::Error },
     #[error(transparent)]
     Open(#[from] OpenError),
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
     #[error("serving failed: {0}")]
     Serve(io::Error),
 }
@@ -68,7 +74,14 @@ pub fn serve(loaded: &Loaded, filter: LogFilter) -> Result<(), ServeError> {
     let engine = open_engine(config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy = Box::new(SystemEntropy::default());
-    let broker = Broker::new(engine.clone(), clock, entropy, draining, facts(loaded, filter));
+    let access = match open_keys(config) {
+        Ok(access) => access,
+        Err(error) => {
+            engine.close();
+            return Err(error);
+        }
+    };
+    let broker = Broker::new(engine.clone(), clock, entropy, draining, access, facts(loaded, filter));
     tracing::info!(%address, data_dir = %config.server.data_dir.display(), "ready");
     let served = runtime.block_on(front::serve(listener, Arc::new(broker), server_options(config)));
     engine.close();
@@ -112,6 +125,12 @@ fn open_engine(config: &Config) -> Result<Engine, ServeError> {
         "recovered"
     );
     Ok(engine)
+}
+
+/// The access keys of the data directory, which the engine has locked.
+fn open_keys(config: &Config) -> Result<Arc<AccessKeys>, ServeError> {
+    let file = KeyFile::new(Arc::new(SysIo), &config.server.data_dir);
+    Ok(Arc::new(AccessKeys::open(file, Trust::Keys)?))
 }
 
 fn engine_options(config: &Config) -> EngineOptions {
@@ -169,6 +188,7 @@ fn facts(loaded: &Loaded, filter: LogFilter) -> ServerFacts {
         config: values.collect(),
         set_log_filter: Arc::new(move |text| filter.set(text).map_err(|error| error.to_string())),
         rules: rules(&loaded.config),
+        keys_in_clear: loaded.config.api.insecure,
         memory_bytes: SysIo::resident_bytes,
     }
 }

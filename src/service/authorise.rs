@@ -1,9 +1,9 @@
 //! Who may do what: every use case asks here before it does anything, and nowhere else is it decided.
 //!
-//! Absent yet: access keys and policies. Until they are built a caller may do everything in its own namespace and
+//! Absent yet: policies. Until they are built a caller may do everything in its own namespace and
 //! nothing in another.
 
-use super::broker::Caller;
+use super::{audit, broker::Caller};
 use crate::{
     base::{
         name::{Namespace, QueuePath},
@@ -25,6 +25,12 @@ pub enum Resource<'a> {
 
 /// Refuses with `ACCESS_DENIED` what the caller may not do.
 pub fn authorise(caller: &Caller, action: Action, resource: Resource<'_>) -> Result<(), Refusal> {
+    let decision = judge(caller, action, resource);
+    audit::decided(caller, action, resource, &decision);
+    decision
+}
+
+fn judge(caller: &Caller, action: Action, resource: Resource<'_>) -> Result<(), Refusal> {
     let account = match resource {
         Resource::Queue(path) => &path.account,
         Resource::Namespace(namespace) => &namespace.account,

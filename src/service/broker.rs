@@ -1,6 +1,7 @@
 //! What every use case stands on: the engine, the clock, the facts of this server, and who is asking.
 
 use super::{
+    access::{key::generate, keys::AccessKeys},
     authorise::{Action, Resource, authorise},
     sessions::Sessions,
 };
@@ -10,6 +11,7 @@ use crate::{
         limits,
         name::{AccountId, Namespace, QueuePath, Region},
         reason::{Reason, Refusal},
+        secret::Secret,
         time::{Clock, Timestamp},
     },
     engine::{client::Engine, definition::QueueDefinition},
@@ -60,6 +62,13 @@ pub struct Via {
     pub source_ip: Option<IpAddr>,
     /// Over TLS.
     pub secure: bool,
+}
+
+impl Via {
+    /// Whether nobody on the way can read along.
+    pub fn is_private(&self) -> bool {
+        self.secure || self.source_ip.is_some_and(|ip| ip.to_canonical().is_loopback())
+    }
 }
 
 /// One value of the configuration in force, as the admin service shows it. Secrets are hidden already.
@@ -119,6 +128,8 @@ pub struct ServerFacts {
     pub config: Vec<ConfigValue>,
     pub set_log_filter: SetLogFilter,
     pub rules: Rules,
+    /// Access keys are taken over connections that others can read.
+    pub keys_in_clear: bool,
     /// Bytes of memory the process holds.
     pub memory_bytes: fn() -> u64,
 }
@@ -129,6 +140,7 @@ pub struct Broker {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) facts: ServerFacts,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) access: Arc<AccessKeys>,
     anonymous: Arc<Identity>,
     entropy: Mutex<Box<dyn Entropy>>,
     draining: CancellationToken,
@@ -142,14 +154,15 @@ impl Broker {
         clock: Arc<dyn Clock>,
         entropy: Box<dyn Entropy>,
         draining: CancellationToken,
+        access: Arc<AccessKeys>,
         facts: ServerFacts,
     ) -> Self {
         let sessions = Arc::new(Sessions::default());
         let anonymous = Arc::new(Identity { arn: format!("arn:aws:iam::{}:root", facts.account), key_id: None });
-        Self { engine, clock, facts, sessions, anonymous, entropy: Mutex::new(entropy), draining }
+        Self { engine, clock, facts, sessions, access, anonymous, entropy: Mutex::new(entropy), draining }
     }
 
-    /// The caller of a server that asks nobody who they are.
+    /// The caller who says nothing, in the development profile.
     pub fn anonymous(&self) -> Caller {
         Caller {
             account: self.facts.account.clone(),
@@ -189,6 +202,12 @@ impl Broker {
     pub fn random(&self) -> [u8; 16] {
         let mut entropy = self.entropy.lock().unwrap_or_else(PoisonError::into_inner);
         random_16(entropy.as_mut())
+    }
+
+    /// A new access key's id and secret.
+    pub(super) fn new_access_key(&self) -> (String, Secret) {
+        let mut entropy = self.entropy.lock().unwrap_or_else(PoisonError::into_inner);
+        generate(|bytes| entropy.fill(bytes))
     }
 
     pub(super) fn refuse_when_draining(&self) -> Result<(), Refusal> {

@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | [`broker`] | what every use case stands on: engine, clock, facts of the server |
 //! | [`authorise`] | the one place that says who may do what |
+//! | [`access`] | access keys: who calls |
+//! | [`audit`] | denied and administrative calls, written down |
 //! | [`words`] | the engine's plain data that passes through unchanged |
 //! | [`check`], [`attributes`], [`settings`], [`json`] | rules of fields |
 //! | `create_queue` … `status` | one use case each |
@@ -12,7 +14,9 @@
 //!
 //! Absent on purpose: wire formats, HTTP, status codes.
 
+pub mod access;
 pub mod attributes;
+pub mod audit;
 pub mod authorise;
 pub mod broker;
 pub(crate) mod check;

@@ -1,8 +1,13 @@
 //! A broker for one test: its own directory, its own port, gone with the value.
 
 use forebay::{
-    base::name::{AccountId, Region},
+    base::{
+        name::{AccountId, Region},
+        secret::Secret,
+        time::Clock as _,
+    },
     engine::{
+        access::KeyFile,
         client::Engine,
         open::open,
         options::{EngineHost, EngineOptions},
@@ -16,20 +21,31 @@ use forebay::{
         port::{drain::Drained, serve::ServerOptions},
     },
     runtime::{SystemClock, SystemEntropy},
-    service::broker::{Broker, ServerFacts},
+    service::{
+        access::{
+            key::NewKey,
+            keys::{AccessKeys, Trust},
+        },
+        broker::{Broker, ServerFacts},
+    },
     storage::{io::SysIo, log::LogOptions},
 };
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
+
+/// The key that the broker of a test knows.
+pub(crate) const KEY_ID: &str = "AKIATESTTESTTESTTEST";
+pub(crate) const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCD";
 
 pub(crate) struct TestBroker {
     pub(crate) address: SocketAddr,
     pub(crate) draining: CancellationToken,
     server: Option<JoinHandle<std::io::Result<Drained>>>,
+    pub(crate) broker: Arc<Broker>,
     engine: Engine,
-    _dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 pub(crate) async fn start() -> TestBroker {
@@ -46,12 +62,13 @@ pub(crate) async fn start_limited(options: ServerOptions, in_flight_max: usize, 
     let engine = open(&limited, engine_host()).unwrap();
     let draining = CancellationToken::new();
     let entropy = Box::new(SystemEntropy::default());
-    let broker = Broker::new(engine.clone(), Arc::new(SystemClock), entropy, draining.clone(), facts());
+    let access = access_keys(dir.path());
+    let broker = Broker::new(engine.clone(), Arc::new(SystemClock), entropy, draining.clone(), access, facts());
     let broker = Arc::new(broker);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Some(tokio::spawn(serve(listener, broker, options)));
-    TestBroker { address, draining, server, engine, _dir: dir }
+    let server = Some(tokio::spawn(serve(listener, broker.clone(), options)));
+    TestBroker { address, draining, server, broker, engine, dir }
 }
 
 fn engine_options(dir: &std::path::Path) -> EngineOptions {
@@ -68,6 +85,16 @@ fn engine_options(dir: &std::path::Path) -> EngineOptions {
         checkpoint_bytes: 64 << 20,
         log: LogOptions { segment_bytes: 8 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
     }
+}
+
+/// One key, of the server's own account.
+fn access_keys(dir: &Path) -> Arc<AccessKeys> {
+    let keys = AccessKeys::open(KeyFile::new(Arc::new(SysIo), dir), Trust::Keys).unwrap();
+    let account = AccountId::parse("000000000000").unwrap();
+    let admin = NewKey { account, user: "admin".into(), policies: Vec::new(), expires: None };
+    let now = SystemClock.now();
+    keys.add(now, admin.with(now, KEY_ID.into(), Secret::new(SECRET)).unwrap()).unwrap();
+    Arc::new(keys)
 }
 
 fn engine_host() -> EngineHost {
@@ -88,6 +115,7 @@ fn facts() -> ServerFacts {
         config: Vec::new(),
         set_log_filter: Arc::new(|filter| if filter.contains('!') { Err("odd".into()) } else { Ok(()) }),
         rules: forebay::service::broker::Rules::default(),
+        keys_in_clear: false,
         memory_bytes: || 1,
     }
 }

@@ -23,8 +23,8 @@ pub fn code(reason: Reason) -> Code {
         | Reason::ReceiptHandleInvalid
         | Reason::LeaseTooLong
         | Reason::UnexpectedFrame => Code::InvalidArgument,
-        Reason::QueueNotFound | Reason::RedriveNotFound => Code::NotFound,
-        Reason::QueueExistsDifferently => Code::AlreadyExists,
+        Reason::QueueNotFound | Reason::RedriveNotFound | Reason::AccessKeyNotFound => Code::NotFound,
+        Reason::QueueExistsDifferently | Reason::AccessKeyExists => Code::AlreadyExists,
         Reason::QueueDeletedRecently
         | Reason::LeaseExpired
         | Reason::NoDeadLetterQueue
@@ -36,6 +36,7 @@ pub fn code(reason: Reason) -> Code {
         | Reason::SequenceGap => Code::FailedPrecondition,
         Reason::EtagMismatch => Code::Aborted,
         Reason::TooManyQueues
+        | Reason::TooManyAccessKeys
         | Reason::InFlightLimit
         | Reason::ThroughputExceeded
         | Reason::TooManyConnections

@@ -9,10 +9,13 @@ use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::Path,
     sync::Arc,
 };
+
+/// Messages and secrets are nobody else's business.
+const OWNER_ONLY: u32 = 0o600;
 
 /// Files through system calls.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,7 +40,7 @@ impl Io for SysIo {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn IoFile>> {
-        Ok(Arc::new(SysFile(OpenOptions::new().read(true).write(true).create_new(true).open(path)?)))
+        Ok(Arc::new(SysFile(OpenOptions::new().read(true).write(true).create_new(true).mode(OWNER_ONLY).open(path)?)))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {

@@ -27,6 +27,15 @@ fn a_file_reads_back_what_was_written_at_its_offsets() {
 }
 
 #[test]
+fn a_new_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    write_file_durably(&SysIo, &path, b"secret").unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
 fn a_map_outlives_the_name_of_its_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");

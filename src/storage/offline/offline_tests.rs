@@ -335,6 +335,21 @@ fn a_damaged_snapshot_is_set_aside() {
 }
 
 #[test]
+fn damaged_access_keys_are_named_and_set_aside() {
+    let place = Place::filled();
+    crate::storage::access::write(&SysIo, place.path(), Timestamp(1), b"keys").expect("written");
+    assert!(place.verify().problems.is_empty());
+    place.flip("access/keys", 66);
+    let found = place.verify();
+    let files: Vec<_> = found.problems.iter().map(|problem| (problem.file.as_str(), problem.remedy)).collect();
+    assert_eq!(files, [("access/keys", Remedy::SetAside)]);
+    assert!(!found.is_sound());
+    place.repair();
+    assert_eq!(place.names("damaged", "keys-0.bin"), ["damaged/access_keys-0.bin"]);
+    assert!(place.verify().problems.is_empty());
+}
+
+#[test]
 fn a_damaged_index_is_set_aside_and_a_start_makes_a_new_one() {
     let place = Place::filled();
     fs::write(place.file("index/1/db"), b"not a database").expect("writes");

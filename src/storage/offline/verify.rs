@@ -2,6 +2,7 @@
 
 use super::stopped::{OfflineError, Progress, Stopped};
 use crate::storage::{
+    access,
     checkpoint::Checkpoint,
     index::sled_index::{self, IndexFindings, SledOptions},
     log::{
@@ -68,6 +69,7 @@ impl Stopped {
         let latest = slots.latest();
         let mut problems: Vec<Problem> = slots.damage().map(|(file, what)| damaged_checkpoint(file, what)).collect();
         problems.extend(self.snapshot_problems()?);
+        problems.extend(self.access_problem());
         let index = latest.map(|checkpoint| self.index_findings(checkpoint));
         problems.extend(latest.zip(index.as_ref()).and_then(|(checkpoint, found)| index_problem(checkpoint, found)));
         // The log is read twice: once for what stands in it, once for what a start makes of it.
@@ -104,6 +106,13 @@ impl Stopped {
             Some(whole_file(file, error.to_string(), Remedy::SetAside))
         };
         Ok(snapshot::generations(&*self.io, &self.dir)?.into_iter().filter_map(check).collect())
+    }
+
+    /// A file of keys that cannot be read keeps a start from serving.
+    fn access_problem(&self) -> Option<Problem> {
+        let error = access::read(&*self.io, &self.dir).err()?;
+        let file = self.relative(&access::path_of(&self.dir));
+        Some(Problem { acknowledged: true, ..whole_file(file, error.to_string(), Remedy::SetAside) })
     }
 
     fn index_findings(&self, checkpoint: &Checkpoint) -> IndexFindings {

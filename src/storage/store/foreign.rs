@@ -2,7 +2,7 @@
 
 use super::lock;
 use crate::storage::{
-    checkpoint,
+    access, checkpoint,
     file_error::{FileError, at},
     identity,
     io::{DirEntry, Io},
@@ -34,6 +34,12 @@ fn is_left_by_creation(io: &dyn Io, dir: &Path, entry: &DirEntry) -> Result<bool
         return Ok(true);
     }
     let path = dir.join(&entry.name);
-    let is_empty = io.list_dir(&path).map_err(at("listing", &path))?.is_empty();
-    Ok(entry.name == snapshot::DIRECTORY && is_empty)
+    let inside = io.list_dir(&path).map_err(at("listing", &path))?;
+    // Access keys may be made before the first start.
+    let keys = [access::FILE.to_owned(), format!("{}.tmp", access::FILE)];
+    Ok(match entry.name.as_str() {
+        snapshot::DIRECTORY => inside.is_empty(),
+        access::DIRECTORY => inside.iter().all(|entry| !entry.is_dir && keys.contains(&entry.name)),
+        _ => false,
+    })
 }

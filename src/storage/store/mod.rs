@@ -14,7 +14,7 @@ pub mod open;
 
 pub use commit::{Commit, CommitError, Committed};
 pub use lock::LockError;
-pub use open::{IndexKind, OpenError, Opened, Options, Store, WAL_DIRECTORY};
+pub use open::{IndexKind, OpenError, Opened, Options, Store, WAL_DIRECTORY, reserve};
 
 #[cfg(test)]
 mod store_tests;

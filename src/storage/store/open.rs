@@ -151,6 +151,18 @@ impl Store {
     }
 }
 
+/// Takes a data directory that no process uses, or one that may become one, and leaves it as it is.
+///
+/// # Errors
+/// The directory is in use, or belongs to somebody else.
+pub fn reserve(io: &dyn Io, dir: &Path, pid: u32) -> Result<DirectoryLock, OpenError> {
+    make_directory(io, dir)?;
+    if read_identity(io, dir)?.is_none() {
+        refuse_foreign(io, dir)?;
+    }
+    Ok(DirectoryLock::take(io, dir, pid)?)
+}
+
 fn make_directory(io: &dyn Io, dir: &Path) -> Result<(), FileError> {
     let mut missing = Vec::new();
     for ancestor in dir.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {

@@ -1,0 +1,95 @@
+//! The audit log: every call that was denied and every one that administers, as events of the target `audit`. Who, from
+//! where, what, on what, and the decision; never a secret and never a message.
+
+use super::{
+    authorise::{Action, Resource},
+    broker::{Caller, Via},
+    check,
+};
+use crate::base::reason::Refusal;
+use std::fmt;
+
+/// A decision about a call whose caller is known.
+pub(super) fn decided(caller: &Caller, action: Action, resource: Resource<'_>, decision: &Result<(), Refusal>) {
+    let (resource, from) = (Shown(resource), From(caller.via));
+    let key = caller.identity.key_id.as_deref().unwrap_or("none");
+    let (who, action_name) = (&*caller.principal, action.as_str());
+    match decision {
+        Err(refusal) => tracing::warn!(
+            target: "audit", who, key, %from, action = action_name, %resource, decision = "denied", why = %refusal
+        ),
+        Ok(()) if administers(action) => tracing::info!(
+            target: "audit", who, key, %from, action = action_name, %resource, decision = "allowed"
+        ),
+        Ok(()) => {}
+    }
+}
+
+/// A call that did not prove who it comes from; `claimed` is the key id it named.
+pub fn not_authenticated(claimed: Option<&str>, via: Via, refusal: &Refusal) {
+    let (key, from) = (check::shorten(claimed.unwrap_or("none")), From(via));
+    tracing::warn!(target: "audit", who = "unknown", %key, %from, decision = "denied", why = %refusal);
+}
+
+/// Whether the action changes what exists or who may do what, and not only messages.
+fn administers(action: Action) -> bool {
+    match action {
+        Action::CreateQueue
+        | Action::UpdateQueue
+        | Action::DeleteQueue
+        | Action::PurgeQueue
+        | Action::AddPermission
+        | Action::RemovePermission
+        | Action::TagQueue
+        | Action::UntagQueue
+        | Action::StartRedrive
+        | Action::CancelRedrive
+        | Action::GetConfig
+        | Action::SetLogFilter
+        | Action::CloseConnection
+        | Action::Drain
+        | Action::CreateAccessKey
+        | Action::ListAccessKeys
+        | Action::RevokeAccessKey => true,
+        Action::GetQueueUrl
+        | Action::GetQueue
+        | Action::ListQueues
+        | Action::ListDeadLetterSources
+        | Action::ListTags
+        | Action::Send
+        | Action::Receive
+        | Action::DeleteMessage
+        | Action::ChangeVisibility
+        | Action::DeadLetter
+        | Action::Peek
+        | Action::ListRedrives
+        | Action::GetServerInfo
+        | Action::GetStatus
+        | Action::ListConnections
+        | Action::GetCaller
+        | Action::ExplainAccess => false,
+    }
+}
+
+struct Shown<'a>(Resource<'a>);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Resource::Queue(path) => path.fmt(f),
+            Resource::Namespace(namespace) => write!(f, "namespaces/{namespace}"),
+            Resource::Server => f.write_str("server"),
+        }
+    }
+}
+
+struct From(Via);
+
+impl fmt::Display for From {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.source_ip {
+            Some(ip) => ip.fmt(f),
+            None => f.write_str("unknown"),
+        }
+    }
+}
