@@ -1,6 +1,6 @@
 //! The connection to a server, and what its answers mean for an exit code.
 
-use super::{Exit, Failure, output::note, value};
+use super::{Exit, Failure, output::note, tls::TlsArgs, value};
 use crate::{
     config::unit::show_duration,
     proto::{
@@ -39,6 +39,8 @@ pub(crate) struct ClientArgs {
     /// How long to wait for an answer
     #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = value::duration, help_heading = "Server")]
     pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 /// A connection with the habits of this client.
@@ -50,7 +52,7 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) async fn connect(args: &ClientArgs) -> Result<Self, Failure> {
-        let endpoint = endpoint(&args.server)?;
+        let endpoint = endpoint(&args.server, &args.tls)?;
         let channel = endpoint.connect().await.map_err(|error| unreachable(&args.server, &error))?;
         Ok(Self { channel, timeout: args.timeout })
     }
@@ -88,14 +90,15 @@ impl Caller {
 }
 
 /// The address of a server, with the settings of this client.
-pub(crate) fn endpoint(server: &str) -> Result<Endpoint, Failure> {
+pub(crate) fn endpoint(server: &str, tls: &TlsArgs) -> Result<Endpoint, Failure> {
     let url = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
     let endpoint = Endpoint::from_shared(url).map_err(|error| {
         Failure::usage(format!("--server {server:?} is not an address: {error}"))
             .hint("for example: http://127.0.0.1:9400")
     })?;
     let endpoint = endpoint.user_agent(CLIENT_NAME).map_err(|error| Failure::failed(error.to_string()))?;
-    Ok(endpoint
+    Ok(tls
+        .apply(endpoint)?
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .initial_stream_window_size(1 << 20)

@@ -73,7 +73,7 @@ fn a_batch_is_partly_done_when_some_entries_failed() {
 #[test]
 fn a_server_is_named_with_or_without_http() {
     for good in ["http://127.0.0.1:9400", "127.0.0.1:9400", "http://[::1]:9400"] {
-        assert!(endpoint(good).is_ok(), "{good}");
+        assert!(endpoint(good, &TlsArgs::default()).is_ok(), "{good}");
     }
-    assert_eq!(endpoint("not an address").expect_err("spaces").exit, Exit::Usage);
+    assert_eq!(endpoint("not an address", &TlsArgs::default()).expect_err("spaces").exit, Exit::Usage);
 }

@@ -21,6 +21,7 @@ mod run;
 mod serve;
 mod server;
 mod storage;
+mod tls;
 mod value;
 mod version;
 

@@ -8,7 +8,7 @@ use crate::{
 };
 use clap::Args;
 use std::{
-    fs,
+    fs, iter,
     path::{Path, PathBuf},
 };
 
@@ -28,8 +28,9 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
         sources.flag("server.data_dir", scratch.0.display().to_string(), "--dev");
     }
     let loaded = sources.load()?;
-    if args.dev && !loaded.config.api.address.ip().is_loopback() {
-        let text = format!("--dev listens on loopback only, not on {}", loaded.config.api.address);
+    let mut addresses = iter::once(&loaded.config.api.address).chain(&loaded.config.extra.addresses);
+    if let Some(address) = addresses.find(|address| args.dev && !address.ip().is_loopback()) {
+        let text = format!("--dev listens on loopback only, not on {address}");
         return Err(Failure::usage(text));
     }
     let filter = telemetry::init(line_format(&loaded), &loaded.config.log.filter)
@@ -52,6 +53,7 @@ fn explain(error: &ServeError, data_dir: &Path) -> Failure {
     let failure = Failure::new(Exit::Failed, error.to_string());
     match error {
         ServeError::Listen { .. } => failure.hint("another server may run there; choose another address with --listen"),
+        ServeError::Tls(_) => failure.hint("forebay config show lists listen.api.tls.*"),
         ServeError::Open(_) => failure.hint(format!("forebay storage verify --data-dir {}", data_dir.display())),
         ServeError::Keys(_) => {
             failure.hint("put back a copy of the file, or move it away to make a new administrator's key")

@@ -2,8 +2,8 @@
 //! and the row of `forebay config show`.
 
 use super::unit::{
-    Account, Address, Corruption, Count, Count32, Filter, Flag, Format, Path, Percent, Region, Shape, Size, Text, Time,
-    TimeOrOff, Unit,
+    Account, Address, Addresses, Corruption, Count, Count32, Filter, Flag, Format, OptionalPath, Path, Percent, Region,
+    Shape, Size, Text, Time, TimeOrOff, Unit,
 };
 use std::fmt;
 
@@ -164,7 +164,7 @@ table! {
 
     /// Where clients connect.
     "listen.api" api: Api {
-        /// Address and port. Anything but loopback needs `insecure = true` beside it, because this version has no TLS and no access keys.
+        /// Address and port. Anything but loopback needs a certificate in [listen.api.tls], or `insecure = true` beside it.
         address: Address = "127.0.0.1:9400";
         /// Listen on an address that others can reach, without any protection.
         insecure: Flag = "false";
@@ -178,6 +178,23 @@ table! {
         max_connection_age: TimeOrOff = "off";
         /// Calls open at a time on one connection.
         max_concurrent_streams: Count32 = "256" in "1" .. "100_000";
+    }
+
+    /// TLS of every address that clients connect to. The files are read again when they change, and on SIGHUP; what is
+    /// wrong with them then is logged, and the old ones stay in use.
+    "listen.api.tls" tls: Tls {
+        /// The certificate and those that lead to a known authority, in PEM. Empty: no TLS.
+        cert_file: OptionalPath = "";
+        /// The certificate's private key, in PEM.
+        key_file: OptionalPath = "";
+        /// Authorities, in PEM, one of which must have signed the certificate that a client then has to show. Empty: none is asked.
+        client_ca_file: OptionalPath = "";
+    }
+
+    /// More addresses at which the same is served under the same rules, such as the ports that emulators use.
+    "listen.extra" extra: Extra {
+        /// Addresses and ports, separated by commas: "127.0.0.1:9324, 127.0.0.1:4566".
+        addresses: Addresses = "";
     }
 
     /// The log and what is derived from it.

@@ -161,7 +161,10 @@ fn an_open_address_is_refused_until_it_is_called_insecure() {
     let problems = problems_of(open);
     assert_eq!(problems.len(), 1);
     assert!(problems[0].starts_with("forebay.toml:2: listen.api.address: 0.0.0.0:9400 can be reached"), "{problems:?}");
-    assert!(problems[0].contains("no TLS") && problems[0].contains("listen.api.insecure = true"), "{problems:?}");
+    assert!(
+        problems[0].contains("there is no TLS") && problems[0].contains("listen.api.insecure = true"),
+        "{problems:?}"
+    );
     assert_eq!(problems_of(&format!("{open}insecure = true\n")), Vec::<String>::new());
     assert_eq!(problems_of("[listen.api]\naddress = \"[::1]:9400\"\n"), Vec::<String>::new());
 }

@@ -53,6 +53,17 @@ unit! {
     }
 }
 unit! {
+    /// A path; empty: none.
+    OptionalPath -> Option<PathBuf>, Quoted, |text: &str| Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+}
+unit! {
+    /// IP addresses with ports, separated by commas; empty: none.
+    Addresses -> Vec<SocketAddr>, Quoted, |text: &str| {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(<Address as Unit>::parse).collect()
+    }
+}
+unit! {
     /// An IP address with a port.
     Address -> SocketAddr, Quoted, |text: &str| text
         .parse()

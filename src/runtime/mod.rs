@@ -4,6 +4,8 @@
 mod adapters;
 mod serve;
 mod signals;
+mod tls;
 
 pub use adapters::{SystemClock, SystemEntropy};
 pub use serve::{ServeError, serve};
+pub use tls::{TlsError, TlsFiles};

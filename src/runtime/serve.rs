@@ -5,6 +5,7 @@
 use super::{
     adapters::{SystemClock, SystemEntropy},
     signals,
+    tls::{self, TlsError, TlsFiles},
 };
 use crate::{
     base::time::Clock,
@@ -15,7 +16,10 @@ use crate::{
         open::{self, OpenError},
         options::{EngineHost, EngineOptions},
     },
-    protocol::{front, port::serve::ServerOptions},
+    protocol::{
+        front,
+        port::{serve::ServerOptions, tls::Tls},
+    },
     service::{
         access::keys::{AccessKeys, Trust},
         broker::{Broker, ConfigValue, Rules, ServerFacts},
@@ -28,7 +32,7 @@ use crate::{
     telemetry::LogFilter,
 };
 use std::{
-    io,
+    io, iter,
     net::{SocketAddr, TcpListener},
     num::NonZero,
     sync::Arc,
@@ -48,6 +52,8 @@ pub enum ServeError {
     #[error("cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: io::Error },
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -62,8 +68,11 @@ pub enum ServeError {
 /// The address is taken, or the data directory cannot be used.
 pub fn serve(loaded: &Loaded, filter: LogFilter) -> Result<(), ServeError> {
     let config = &loaded.config;
-    let listener = listen(config.api.address)?;
-    let address = listener.local_addr().unwrap_or(config.api.address);
+    let addresses = iter::once(&config.api.address).chain(&config.extra.addresses);
+    let listeners = addresses.map(|address| listen(*address)).collect::<Result<Vec<_>, _>>()?;
+    let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let files = TlsFiles::of(&config.tls);
+    let tls = files.as_ref().map(TlsFiles::load).transpose()?.map(Tls::new);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if config.server.worker_threads > 0 {
         builder.worker_threads(config.server.worker_threads);
@@ -71,6 +80,9 @@ pub fn serve(loaded: &Loaded, filter: LogFilter) -> Result<(), ServeError> {
     let runtime = builder.thread_name("serve").enable_all().build().map_err(ServeError::Serve)?;
     let draining = CancellationToken::new();
     runtime.block_on(async { signals::watch(draining.clone()) }).map_err(ServeError::Serve)?;
+    if let (Some(files), Some(tls)) = (files, &tls) {
+        runtime.block_on(async { tls::watch(files, tls.clone()) }).map_err(ServeError::Serve)?;
+    }
     let engine = open_engine(config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy = Box::new(SystemEntropy::default());
@@ -82,8 +94,12 @@ pub fn serve(loaded: &Loaded, filter: LogFilter) -> Result<(), ServeError> {
         }
     };
     let broker = Broker::new(engine.clone(), clock, entropy, draining, access, facts(loaded, filter));
-    tracing::info!(%address, data_dir = %config.server.data_dir.display(), "ready");
-    let served = runtime.block_on(front::serve(listener, Arc::new(broker), server_options(config)));
+    let (main, others) = addresses.split_first().unwrap_or((&config.api.address, &[]));
+    for address in others {
+        tracing::info!(%address, "listening here too");
+    }
+    tracing::info!(address = %main, tls = tls.is_some(), data_dir = %config.server.data_dir.display(), "ready");
+    let served = runtime.block_on(front::serve(listeners, Arc::new(broker), server_options(config, tls)));
     engine.close();
     match &served {
         Ok(drained) => tracing::info!(cut_calls = drained.cut_calls, "stopped; everything acknowledged is on disk"),
@@ -161,7 +177,7 @@ fn engine_options(config: &Config) -> EngineOptions {
     }
 }
 
-fn server_options(config: &Config) -> ServerOptions {
+fn server_options(config: &Config, tls: Option<Tls>) -> ServerOptions {
     ServerOptions {
         max_connections: config.api.max_connections,
         max_request_bytes: usize::try_from(config.api.max_request_bytes).unwrap_or(usize::MAX),
@@ -170,6 +186,7 @@ fn server_options(config: &Config) -> ServerOptions {
         max_connection_age: config.api.max_connection_age,
         drain_timeout: config.server.drain_timeout,
         web_origins: Vec::new(),
+        tls,
     }
 }
 

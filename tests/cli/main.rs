@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod serve;
+mod tls;
 
 use assert_cmd::Command;
 use std::{fs, net::TcpListener, path::Path};

@@ -8,14 +8,14 @@ use std::{
 };
 
 /// A running server; killed when the test fails before it ends.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Server {
     /// Waits until the log says which port it is.
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"));
         command.args([
             "serve",
@@ -46,12 +46,18 @@ impl Server {
         Self::start(&["--data-dir", dir.to_str().unwrap()])
     }
 
-    fn client(&self, args: &[&str]) -> Ran {
+    pub(crate) fn client(&self, args: &[&str]) -> Ran {
         run(command(args).env("FOREBAY_SERVER", &self.url))
     }
 
+    /// Asks it to look at its files.
+    pub(crate) fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    }
+
     /// Asks it to end, and waits.
-    fn end(mut self) -> i32 {
+    pub(crate) fn end(mut self) -> i32 {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         self.child.wait().unwrap().code().unwrap()

@@ -67,7 +67,7 @@ pub(crate) async fn start_limited(options: ServerOptions, in_flight_max: usize, 
     let broker = Arc::new(broker);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Some(tokio::spawn(serve(listener, broker.clone(), options)));
+    let server = Some(tokio::spawn(serve(vec![listener], broker.clone(), options)));
     TestBroker { address, draining, server, broker, engine, dir }
 }
 

@@ -11,3 +11,4 @@ mod grpc_reasons;
 mod grpc_server;
 mod grpc_unary;
 mod grpc_walk;
+mod tls;

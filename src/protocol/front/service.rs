@@ -20,16 +20,16 @@ use std::{convert::Infallible, future::Future, io, pin::Pin, sync::Arc};
 
 type Answer = Result<Response<AnyBody>, Infallible>;
 
-/// Serves the port until the broker's `draining` token is cancelled and the calls under way are done.
+/// Serves a port, on all its addresses, until the broker's `draining` token is cancelled and the calls under way are done.
 pub async fn serve(
-    listener: std::net::TcpListener,
+    listeners: Vec<std::net::TcpListener>,
     broker: Arc<Broker>,
     options: ServerOptions,
 ) -> io::Result<Drained> {
     let connections = Arc::new(Connections::default());
     let drain = DrainControl::new(broker.draining().clone(), options.drain_timeout);
     let grpc = GrpcFace::new(broker.clone(), connections.clone(), drain.clone(), &options).await?;
-    let port = Port::new(listener, broker.clock().clone(), connections, options)?;
+    let port = Port::new(listeners, broker.clock().clone(), connections, options)?;
     let ending = grpc.clone().begin_drain();
     Ok(port.serve(Front { grpc }, drain, ending).await)
 }

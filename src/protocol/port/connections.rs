@@ -21,6 +21,8 @@ pub struct Connection {
     pub(crate) id: u64,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) opened: Timestamp,
+    /// Over TLS.
+    pub secure: bool,
     pub(super) socket: Arc<TcpStream>,
     pub(crate) received_bytes: AtomicU64,
     pub(crate) sent_bytes: AtomicU64,
@@ -87,12 +89,13 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub(super) fn open(&self, now: Timestamp, socket: TcpStream) -> Arc<Connection> {
+    pub(super) fn open(&self, now: Timestamp, socket: TcpStream, secure: bool) -> Arc<Connection> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed) + 1;
         let connection = Arc::new(Connection {
             id,
             peer: socket.peer_addr().ok(),
             opened: now,
+            secure,
             socket: Arc::new(socket),
             received_bytes: AtomicU64::new(0),
             sent_bytes: AtomicU64::new(0),

@@ -19,9 +19,13 @@ use tokio_stream::Stream;
 /// How long to wait when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The sockets of one listener, as they come.
+/// The sockets of every address of a port, as they come.
 pub(super) struct Incoming {
-    pub(super) listener: TcpListener,
+    pub(super) listeners: Vec<TcpListener>,
+    /// The listener to ask first, so that a busy one does not starve the others.
+    pub(super) turn: usize,
+    /// Whether what comes will speak TLS.
+    pub(super) secure: bool,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) connections: Arc<Connections>,
     pub(super) max_connections: usize,
@@ -36,9 +40,23 @@ impl Incoming {
             return Ok(None);
         }
         socket.set_nodelay(true)?;
-        let connection = self.connections.open(self.clock.now(), socket);
+        let connection = self.connections.open(self.clock.now(), socket, self.secure);
         let socket = connection.socket.clone();
         Ok(Some(CountedStream { socket, connection, connections: self.connections.clone() }))
+    }
+
+    /// The next socket of any listener; all of them wake the task when none has one.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
+        let count = self.listeners.len();
+        for step in 0..count {
+            let index = (self.turn + step) % count;
+            let Some(listener) = self.listeners.get(index) else { continue };
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                self.turn = index + 1;
+                return Poll::Ready(accepted.map(|(socket, _)| socket));
+            }
+        }
+        Poll::Pending
     }
 }
 
@@ -51,7 +69,7 @@ impl Stream for Incoming {
                 ready!(pause.as_mut().poll(cx));
                 self.pause = None;
             }
-            let admitted = ready!(self.listener.poll_accept(cx)).and_then(|(socket, _)| self.admit(socket));
+            let admitted = ready!(self.poll_accept(cx)).and_then(|socket| self.admit(socket));
             match admitted {
                 Ok(Some(stream)) => return Poll::Ready(Some(stream)),
                 Ok(None) => {}
@@ -165,11 +183,36 @@ mod tests {
     }
 
     async fn incoming(max_connections: usize) -> (Incoming, std::net::SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
+        let (incoming, addresses) = incoming_on(1, max_connections).await;
+        (incoming, addresses[0])
+    }
+
+    async fn incoming_on(count: usize, max_connections: usize) -> (Incoming, Vec<std::net::SocketAddr>) {
+        let mut listeners = Vec::new();
+        for _ in 0..count {
+            listeners.push(TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
+        }
+        let addresses = listeners.iter().map(|listener| listener.local_addr().expect("bound")).collect();
         let connections = Arc::new(Connections::default());
-        let incoming = Incoming { listener, clock: Arc::new(Still), connections, max_connections, pause: None };
-        (incoming, address)
+        let clock = Arc::new(Still);
+        let incoming = Incoming { listeners, turn: 0, secure: false, clock, connections, max_connections, pause: None };
+        (incoming, addresses)
+    }
+
+    #[tokio::test]
+    async fn sockets_come_from_every_address_in_turn() {
+        let (mut incoming, addresses) = incoming_on(3, 10).await;
+        let mut clients = Vec::new();
+        // Two for each address, all waiting before the first is taken in.
+        for address in addresses.iter().chain(&addresses) {
+            clients.push(TcpStream::connect(address).await.expect("connected"));
+        }
+        let mut taken = Vec::new();
+        while taken.len() < clients.len() {
+            let accepted = incoming.next().await.expect("accepted");
+            taken.push(accepted.socket.local_addr().expect("connected"));
+        }
+        assert_eq!(taken, [&addresses[..], &addresses[..]].concat());
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`serve`] | the accept loop, HTTP/1.1 and HTTP/2 on one socket, the drain |
 //! | `incoming`, [`connections`] | sockets with TCP_NODELAY, counted and closable |
+//! | [`tls`] | the certificate of a port, which can change while it serves |
 //! | [`drain`] | begins the end, and says how long it may take |
 //!
 //! Absent on purpose: what a request means.
@@ -12,3 +13,4 @@ pub mod connections;
 pub mod drain;
 mod incoming;
 pub mod serve;
+pub mod tls;

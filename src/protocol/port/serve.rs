@@ -4,9 +4,10 @@
 //! left when the grace ends is cut.
 
 use super::{
-    connections::Connections,
+    connections::{Connection, Connections},
     drain::{DrainControl, Drained},
     incoming::{CountedStream, Incoming},
+    tls::Tls,
 };
 use crate::base::{limits, time::Clock};
 use bytes::Bytes;
@@ -20,7 +21,11 @@ use hyper_util::{
     server::conn::auto,
 };
 use std::{convert::Infallible, error::Error, io, sync::Arc, time::Duration};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{sleep, timeout},
+};
+use tokio_rustls::server::TlsStream;
 use tokio_stream::StreamExt;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -29,6 +34,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 const STREAMS_PER_CONNECTION: u32 = 256;
 /// How long an HTTP/1.1 connection may take for the head of its next request, which includes the time it is idle.
 const IDLE_MAX: Duration = Duration::from_secs(120);
+/// How long a client may take to agree on a key.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// What cut connections get to notice it.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
@@ -48,6 +55,8 @@ pub struct ServerOptions {
     pub drain_timeout: Duration,
     /// Pages that may call from a browser, such as `https://console.example`; `*` lets all.
     pub web_origins: Vec<String>,
+    /// Every connection speaks TLS; `None`: none does.
+    pub tls: Option<Tls>,
 }
 
 impl Default for ServerOptions {
@@ -60,11 +69,12 @@ impl Default for ServerOptions {
             max_connection_age: None,
             drain_timeout: Duration::from_secs(30),
             web_origins: Vec::new(),
+            tls: None,
         }
     }
 }
 
-/// A port that listens, and the connections over it.
+/// A port that listens, on one address or several, and the connections over it.
 pub struct Port {
     incoming: Incoming,
     connections: Arc<Connections>,
@@ -74,17 +84,26 @@ pub struct Port {
 impl Port {
     /// # Errors
     ///
-    /// The listener cannot be used without blocking.
+    /// A listener cannot be used without blocking.
     pub fn new(
-        listener: std::net::TcpListener,
+        listeners: Vec<std::net::TcpListener>,
         clock: Arc<dyn Clock>,
         connections: Arc<Connections>,
         options: ServerOptions,
     ) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        let max_connections = options.max_connections;
-        let incoming = Incoming { listener, clock, connections: connections.clone(), max_connections, pause: None };
+        let listen = |listener: std::net::TcpListener| {
+            listener.set_nonblocking(true)?;
+            tokio::net::TcpListener::from_std(listener)
+        };
+        let incoming = Incoming {
+            listeners: listeners.into_iter().map(listen).collect::<io::Result<_>>()?,
+            turn: 0,
+            secure: options.tls.is_some(),
+            clock,
+            connections: connections.clone(),
+            max_connections: options.max_connections,
+            pause: None,
+        };
         Ok(Self { incoming, connections, options })
     }
 
@@ -101,15 +120,22 @@ impl Port {
         let tasks = TaskTracker::new();
         let builder = Arc::new(builder(&options));
         let stop = drain.begun().clone();
+        let life = Life { stop: stop.clone(), max_age: options.max_connection_age };
         loop {
             let stream = tokio::select! {
                 () = stop.cancelled() => break,
                 stream = incoming.next() => stream,
             };
-            if let Some(stream) = stream {
-                let age = options.max_connection_age;
-                tasks.spawn(serve_connection(stream, service.clone(), builder.clone(), stop.clone(), age));
-            }
+            let Some(stream) = stream else { continue };
+            let (service, builder, life) = (service.clone(), builder.clone(), life.clone());
+            let connection = stream.connection().clone();
+            match options.tls.clone() {
+                None => tasks.spawn(serve_connection(stream, connection, service, builder, life)),
+                Some(tls) => tasks.spawn(async move {
+                    let Some(stream) = shake_hands(stream, &tls, &life).await else { return };
+                    serve_connection(stream, connection, service, builder, life).await;
+                }),
+            };
         }
         // The port closes at once: who connects now must not hang until the drain is over.
         drop(incoming);
@@ -142,33 +168,51 @@ fn builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn serve_connection<S, B>(
-    stream: CountedStream,
-    service: S,
-    builder: Arc<auto::Builder<TokioExecutor>>,
+/// When a connection ends that its client does not end.
+#[derive(Clone)]
+struct Life {
     stop: CancellationToken,
     max_age: Option<Duration>,
+}
+
+/// The TLS handshake; `None` when it fails, takes too long, or the drain begins.
+async fn shake_hands(stream: CountedStream, tls: &Tls, life: &Life) -> Option<TlsStream<CountedStream>> {
+    let peer = stream.connection().peer;
+    let accepted = tokio::select! {
+        accepted = timeout(HANDSHAKE_MAX, tls.accept(stream)) => accepted.ok()?,
+        () = life.stop.cancelled() => return None,
+    };
+    // Anyone can fail a handshake as often as they like: this is no line for the log of a quiet server.
+    accepted.inspect_err(|error| tracing::debug!(%error, ?peer, "TLS handshake failed")).ok()
+}
+
+async fn serve_connection<I, S, B>(
+    stream: I,
+    connection: Arc<Connection>,
+    service: S,
+    builder: Arc<auto::Builder<TokioExecutor>>,
+    life: Life,
 ) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Received>, Response = Response<B>, Error = Infallible> + Send + Sync + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
 {
-    let connection = stream.connection().clone();
     let service = service_fn(move |mut request: Request<Received>| {
         request.extensions_mut().insert(connection.clone());
         service.call(request)
     });
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let grow_old = async {
-        match max_age {
+        match life.max_age {
             Some(age) => sleep(age).await,
             None => std::future::pending().await,
         }
     };
     let ended = tokio::select! {
         ended = serving.as_mut() => Some(ended),
-        () = stop.cancelled() => None,
+        () = life.stop.cancelled() => None,
         () = grow_old => None,
     };
     let ended = match ended {

@@ -58,7 +58,7 @@ impl Target {
         bodies: Bodies,
         stores: bool,
     ) -> Result<Self, Failure> {
-        let endpoint = endpoint(server)?;
+        let endpoint = endpoint(server, &args.client.tls)?;
         let mut channels = Vec::new();
         for _ in 0..args.connections() {
             channels.push(endpoint.connect().await.map_err(|error| unreachable(server, &error))?);
