@@ -107,6 +107,14 @@ reasons! {
     AccessKeyExists = "ACCESS_KEY_EXISTS", Remedy::ChangeState;
     /// The server has as many access keys as it may.
     TooManyAccessKeys = "TOO_MANY_ACCESS_KEYS", Remedy::ChangeState;
+    /// The policy of a queue holds more than it may: statements, principals, conditions, or actions of one statement.
+    PolicyTooLarge = "POLICY_TOO_LARGE", Remedy::FixRequest;
+    /// The queue's policy has a statement of this label already.
+    PermissionExists = "PERMISSION_EXISTS", Remedy::ChangeState;
+    /// The queue's policy has no statement of this label.
+    PermissionNotFound = "PERMISSION_NOT_FOUND", Remedy::Gone;
+    /// Only callers of the account that owns the queue may do this: no permission gives it to others.
+    ActionNotShared = "ACTION_NOT_SHARED", Remedy::FixRequest;
     /// This server does not offer that.
     Unimplemented = "UNIMPLEMENTED", Remedy::FixRequest;
     /// A bug or a failure inside the broker.

@@ -66,6 +66,7 @@ impl Catalog {
             id: QueueId(id),
             partition: PartitionId((id % u64::from(rules.partitions.max(1))) as u32),
             path,
+            access: options.access(),
             options,
             created: now,
             updated: now,
@@ -85,6 +86,7 @@ impl Catalog {
             return Ok(known.clone());
         }
         let changed = QueueDefinition {
+            access: options.access(),
             options,
             updated: now,
             revision: known.revision + 1,

@@ -7,9 +7,12 @@ use crate::{
         name::QueuePath,
         time::Timestamp,
     },
-    domain::queue::settings::{Fifo, Kind, Settings},
+    domain::{
+        policy::{document::Policy, statement::Owner},
+        queue::settings::{Fifo, Kind, Settings},
+    },
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// One queue of the catalog. Shared, never changed in place: a change makes a new one with a higher revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub struct QueueDefinition {
     pub partition: PartitionId,
     pub path: QueuePath,
     pub options: QueueOptions,
+    /// `options.policy`, compiled: made with the definition, so that no call reads the document.
+    pub access: Option<Arc<Policy>>,
     pub created: Timestamp,
     pub updated: Timestamp,
     /// Rises with every change; the etag of the native protocol.
@@ -86,6 +91,15 @@ impl RedriveAllow {
 }
 
 impl QueueOptions {
+    /// Compiles the policy. One that cannot be read, from before policies were checked, lets nobody in.
+    pub fn access(&self) -> Option<Arc<Policy>> {
+        if self.policy.is_empty() {
+            return None;
+        }
+        let compiled = Policy::parse(&self.policy, Owner::Queue);
+        compiled.inspect_err(|error| tracing::warn!(%error, "the policy of a queue is ignored")).ok().map(Arc::new)
+    }
+
     /// What the queue's state machine needs to know of this.
     pub fn settings(&self, in_flight_max: usize) -> Settings {
         Settings {

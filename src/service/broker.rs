@@ -14,6 +14,7 @@ use crate::{
         secret::Secret,
         time::{Clock, Timestamp},
     },
+    domain::policy::document::Policy,
     engine::{client::Engine, definition::QueueDefinition},
 };
 use std::{
@@ -54,6 +55,8 @@ pub struct Identity {
     pub arn: String,
     /// The access key the call came with.
     pub key_id: Option<String>,
+    /// None: every right in its own account.
+    pub policies: Vec<Arc<Policy>>,
 }
 
 /// How a call came: what the conditions of policies ask.
@@ -158,7 +161,11 @@ impl Broker {
         facts: ServerFacts,
     ) -> Self {
         let sessions = Arc::new(Sessions::default());
-        let anonymous = Arc::new(Identity { arn: format!("arn:aws:iam::{}:root", facts.account), key_id: None });
+        let anonymous = Arc::new(Identity {
+            arn: format!("arn:aws:iam::{}:root", facts.account),
+            key_id: None,
+            policies: Vec::new(),
+        });
         Self { engine, clock, facts, sessions, access, anonymous, entropy: Mutex::new(entropy), draining }
     }
 

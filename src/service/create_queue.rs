@@ -79,7 +79,8 @@ impl Broker {
     fn pretend(&self, path: QueuePath, options: QueueOptions) -> QueueDefinition {
         let now = self.now();
         let (id, partition) = (QueueId::default(), PartitionId::default());
-        QueueDefinition { id, partition, path, options, created: now, updated: now, revision: 0 }
+        let access = options.access();
+        QueueDefinition { id, partition, path, options, access, created: now, updated: now, revision: 0 }
     }
 }
 

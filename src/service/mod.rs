@@ -7,7 +7,7 @@
 //! | [`access`] | access keys: who calls |
 //! | [`audit`] | denied and administrative calls, written down |
 //! | [`words`] | the engine's plain data that passes through unchanged |
-//! | [`check`], [`attributes`], [`settings`], [`json`] | rules of fields |
+//! | [`check`], [`attributes`], [`settings`] | rules of fields |
 //! | `create_queue` … `status` | one use case each |
 //! | [`produce`], [`consume`] | streaming sessions |
 //! | [`sessions`] | what a broken consume call leaves for its successor |
@@ -24,10 +24,10 @@ pub mod consume;
 pub mod create_queue;
 pub mod delete_queue;
 pub mod get_queue;
-pub mod json;
 pub mod list_queues;
 mod ordered;
 pub mod peek;
+pub mod permissions;
 pub mod produce;
 pub mod purge_queue;
 pub mod receive;

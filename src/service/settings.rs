@@ -2,7 +2,7 @@
 
 use super::{
     broker::{Broker, Caller},
-    check, json,
+    check,
     words::{DeadLetterPolicy, QueueOptions, RedriveAllow},
 };
 use crate::{
@@ -11,7 +11,10 @@ use crate::{
         name::QueuePath,
         reason::{Reason, Refusal},
     },
-    domain::queue::settings::{Fifo, Scope},
+    domain::{
+        policy::{document::Policy, error::Fault, statement::Owner},
+        queue::settings::{Fifo, Scope},
+    },
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -178,16 +181,19 @@ fn redrive_allow(caller: &Caller, fields: &RedriveAllowFields) -> Result<Redrive
     names.iter().map(parse).collect::<Result<_, _>>().map(RedriveAllow::Queues)
 }
 
-fn check_policy(policy: &str) -> Result<(), Refusal> {
+/// A policy must say what it means: a document that would be ignored is refused.
+fn check_policy(text: &str) -> Result<(), Refusal> {
     const FIELD: &str = "queue.policy";
-    if policy.len() > limits::POLICY_BYTES {
-        let limit = format!("{} bytes at most", limits::POLICY_BYTES);
-        return Err(check::outside(FIELD, format!("{} bytes", policy.len()), limit));
-    }
-    if policy.is_empty() || json::is_object(policy) {
+    if text.is_empty() {
         return Ok(());
     }
-    Err(check::outside(FIELD, format!("{:?}", check::shorten(policy)), "a JSON object, or empty for none"))
+    Policy::parse(text, Owner::Queue).map(drop).map_err(|error| {
+        let refusal = match error.fault {
+            Fault::Limit => Refusal::new(Reason::PolicyTooLarge, format!("{FIELD}: {error}")).at(FIELD),
+            Fault::Size | Fault::Syntax | Fault::Element => Refusal::invalid(FIELD, format!("{FIELD}: {error}")),
+        };
+        refusal.with("value", error.found).with("limit", error.allowed).with("element", error.place)
+    })
 }
 
 fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {

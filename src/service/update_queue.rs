@@ -29,7 +29,8 @@ impl Broker {
         let revision = expected_revision(self.region(), &queue, &request.etag, "queue.etag")?;
         let options = self.lay_over(caller, &queue.path, queue.options.clone(), &request.fields)?;
         if request.validate_only {
-            return Ok(self.plain_view(Arc::new(QueueDefinition { options, ..(*queue).clone() })));
+            let access = options.access();
+            return Ok(self.plain_view(Arc::new(QueueDefinition { options, access, ..(*queue).clone() })));
         }
         // Fields not named come from `queue`: without an etag of the caller, its revision guards them.
         let mut expected = revision.unwrap_or(queue.revision);

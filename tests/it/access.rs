@@ -167,7 +167,7 @@ async fn keys_are_listed_by_id_a_page_at_a_time() {
 async fn keys_and_their_last_use_survive_a_restart() {
     let broker = start().await;
     let caller = admin(&broker);
-    let policy = "{ \"Version\" : \"2012-10-17\", \"Statement\": [] }";
+    let policy = r#"{ "Version" : "2012-10-17", "Statement": {"Effect":"Allow","Action":"sqs:*","Resource":"*"} }"#;
     let new = CreateAccessKey { policies: vec![policy.into()], ..user("ann", "") };
     let made = broker.broker.create_access_key(&caller, new).await.unwrap();
     broker.broker.access_keys().keep_uses(SystemClock.now());

@@ -23,6 +23,9 @@ const LISTED: &[(Reason, &str)] = &[
     (Reason::StorageCorrupt, "an unreadable message is logged, not refused"),
     (Reason::Draining, "a draining connection takes no new calls; the window is a race"),
     (Reason::Unauthenticated, "comes with access keys"),
+    (Reason::PermissionExists, "permissions are added by label in the AWS protocol only"),
+    (Reason::PermissionNotFound, "permissions are removed by label in the AWS protocol only"),
+    (Reason::ActionNotShared, "permissions are added by label in the AWS protocol only"),
     (Reason::Internal, "is a bug"),
 ];
 
@@ -80,6 +83,9 @@ async fn of_queues(broker: &TestBroker) -> Vec<String> {
     broker.create("gone", wire::Queue::default()).await;
     client.delete_queue(wire::DeleteQueueRequest { name: "gone".into(), ..Default::default() }).await.unwrap();
     client.purge_queue(wire::PurgeQueueRequest { name: "orders".into() }).await.unwrap();
+    let actions = ["\"sqs:SendMessage\""; 8].join(",");
+    let statement = format!("{{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":[{actions}]}}");
+    let policy = format!("{{\"Statement\":{statement}}}");
     let os_buffer = wire::SendRequest { queue: "orders".into(), messages: vec![message("1")], durability: 2 };
     vec![
         reason(client.get_queue(get("a b")).await),
@@ -91,6 +97,7 @@ async fn of_queues(broker: &TestBroker) -> Vec<String> {
         reason(client.delete_queue(wire::DeleteQueueRequest { name: "orders".into(), etag: "0".into() }).await),
         reason(client.purge_queue(wire::PurgeQueueRequest { name: "orders".into() }).await),
         reason(client.send(os_buffer).await),
+        reason(client.create_queue(create("eight", wire::Queue { policy, ..Default::default() })).await),
     ]
 }
 

@@ -146,7 +146,8 @@ fn settings_rows() -> Vec<Row> {
         bad(create(wire::Queue { max_message_bytes: 1023, ..default() }), "queue.max_message_bytes", "1024 to 1048576"),
         bad(create(wire::Queue { max_message_bytes: 1_048_577, ..default() }), "queue.max_message_bytes", "1048576"),
         bad(create(wire::Queue { policy: "x".repeat(8193), ..default() }), "queue.policy", "8192 bytes"),
-        bad(create(wire::Queue { policy: "no json".into(), ..default() }), "queue.policy", "a JSON object"),
+        bad(create(wire::Queue { policy: "no json".into(), ..default() }), "queue.policy", "a JSON value"),
+        bad(create(wire::Queue { policy: "{}".into(), ..default() }), "queue.policy", "a statement"),
         bad(create(wire::Queue { tags, ..default() }), "queue.tags", "50 tags"),
         bad(create(wire::Queue { tags: long_tag, ..default() }), "queue.tags", "128 characters"),
         bad(

@@ -2,7 +2,7 @@
 
 use super::{
     action::Action,
-    error::{PolicyError, quoted},
+    error::{Fault, PolicyError, quoted},
     json::{self, Node},
     principal::Named,
     request::Request,
@@ -37,7 +37,8 @@ impl Policy {
     pub fn parse(text: &str, owner: Owner) -> Result<Self, PolicyError> {
         const PLACE: &str = "the document";
         if text.len() > limits::POLICY_BYTES {
-            return Err(PolicyError::limit(PLACE, "bytes", text.len(), limits::POLICY_BYTES));
+            let error = PolicyError::limit(PLACE, "bytes", text.len(), limits::POLICY_BYTES);
+            return Err(PolicyError { fault: Fault::Size, ..error });
         }
         let root = json::parse(text)?;
         let Some(members) = root.members() else {
@@ -57,6 +58,11 @@ impl Policy {
         };
         let (denied, allowed) = (of(Effect::Deny), of(Effect::Allow));
         Ok(Self { text: text.into(), id, statements, denied, allowed })
+    }
+
+    /// A policy that says nothing: it allows and denies nobody.
+    pub fn of_nothing(text: &str) -> Self {
+        Self { text: text.into(), id: None, statements: Box::default(), denied: 0, allowed: 0 }
     }
 
     /// The document as it was given.

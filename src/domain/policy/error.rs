@@ -5,6 +5,8 @@ use std::fmt;
 /// What sort of mistake it is: protocols may answer them differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// The text has more bytes than a policy may.
+    Size,
     /// The text is no JSON.
     Syntax,
     /// An element does not follow the policy language.

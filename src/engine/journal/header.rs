@@ -184,27 +184,29 @@ pub(crate) fn definition_from(definition: wire::QueueDefinition) -> Result<Queue
             max_receive_count: policy.max_receive_count,
         }),
     };
+    let options = QueueOptions {
+        fifo: match settings.kind {
+            Kind::Standard => None,
+            Kind::Fifo(fifo) => Some(fifo),
+        },
+        visibility_timeout: settings.visibility_timeout,
+        retention: settings.retention,
+        delay: settings.delay,
+        receive_wait: settings.receive_wait,
+        max_message_bytes: settings.max_message_bytes,
+        dead_letter,
+        redrive_allow: allow_from(&definition.redrive_allow.unwrap_or_default(), &path.namespace())?,
+        policy: definition.policy,
+        tags: definition.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
+    };
     Ok(QueueDefinition {
         id: QueueId(definition.id),
         partition: PartitionId(definition.partition),
         created: Timestamp(definition.created_ms),
         updated: Timestamp(definition.updated_ms),
         revision: definition.revision,
-        options: QueueOptions {
-            fifo: match settings.kind {
-                Kind::Standard => None,
-                Kind::Fifo(fifo) => Some(fifo),
-            },
-            visibility_timeout: settings.visibility_timeout,
-            retention: settings.retention,
-            delay: settings.delay,
-            receive_wait: settings.receive_wait,
-            max_message_bytes: settings.max_message_bytes,
-            dead_letter,
-            redrive_allow: allow_from(&definition.redrive_allow.unwrap_or_default(), &path.namespace())?,
-            policy: definition.policy,
-            tags: definition.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
-        },
+        access: options.access(),
+        options,
         path,
     })
 }

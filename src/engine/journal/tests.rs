@@ -41,23 +41,25 @@ fn path(name: &str) -> QueuePath {
 }
 
 fn definition() -> QueueDefinition {
+    let options = QueueOptions {
+        fifo: Some(Fifo {
+            content_based_deduplication: true,
+            deduplication_scope: Scope::MessageGroup,
+            throughput_limit_scope: Scope::Queue,
+        }),
+        delay: Duration::from_millis(1500),
+        dead_letter: Some(DeadLetterPolicy { queue: path("dead.fifo"), max_receive_count: 3 }),
+        redrive_allow: RedriveAllow::Queues(vec![path("b.fifo"), path("c.fifo")]),
+        policy: "{\"Statement\": {\"Effect\": \"Deny\", \"Principal\": \"*\", \"Action\": \"sqs:*\"} }".into(),
+        tags: [("team".into(), "blue".into()), ("empty".into(), String::new())].into(),
+        ..QueueOptions::default()
+    };
     QueueDefinition {
         id: QUEUE,
         partition: PartitionId(3),
         path: path("a.fifo"),
-        options: QueueOptions {
-            fifo: Some(Fifo {
-                content_based_deduplication: true,
-                deduplication_scope: Scope::MessageGroup,
-                throughput_limit_scope: Scope::Queue,
-            }),
-            delay: Duration::from_millis(1500),
-            dead_letter: Some(DeadLetterPolicy { queue: path("dead.fifo"), max_receive_count: 3 }),
-            redrive_allow: RedriveAllow::Queues(vec![path("b.fifo"), path("c.fifo")]),
-            policy: "{\"Version\": \"2012-10-17\"}".into(),
-            tags: [("team".into(), "blue".into()), ("empty".into(), String::new())].into(),
-            ..QueueOptions::default()
-        },
+        access: options.access(),
+        options,
         created: AT,
         updated: Timestamp(AT.0 + 1),
         revision: 4,

@@ -22,9 +22,13 @@ pub fn code(reason: Reason) -> Code {
         | Reason::MessageTooLarge
         | Reason::ReceiptHandleInvalid
         | Reason::LeaseTooLong
+        | Reason::PolicyTooLarge
+        | Reason::ActionNotShared
         | Reason::UnexpectedFrame => Code::InvalidArgument,
-        Reason::QueueNotFound | Reason::RedriveNotFound | Reason::AccessKeyNotFound => Code::NotFound,
-        Reason::QueueExistsDifferently | Reason::AccessKeyExists => Code::AlreadyExists,
+        Reason::QueueNotFound | Reason::RedriveNotFound | Reason::AccessKeyNotFound | Reason::PermissionNotFound => {
+            Code::NotFound
+        }
+        Reason::QueueExistsDifferently | Reason::AccessKeyExists | Reason::PermissionExists => Code::AlreadyExists,
         Reason::QueueDeletedRecently
         | Reason::LeaseExpired
         | Reason::NoDeadLetterQueue

@@ -8,8 +8,9 @@ use crate::{
         secret::Secret,
         time::Timestamp,
     },
+    domain::policy::{document::Policy, statement::Owner},
     engine::access::StoredKey,
-    service::{broker::Identity, check, json},
+    service::{broker::Identity, check},
 };
 use std::{
     sync::{
@@ -50,7 +51,11 @@ impl AccessKey {
     pub(super) fn from_stored(stored: StoredKey) -> Self {
         let arn = format!("arn:aws:iam::{}:user/{}", stored.account, stored.user);
         Self {
-            identity: Arc::new(Identity { arn: arn.clone(), key_id: Some(stored.id.clone()) }),
+            identity: Arc::new(Identity {
+                arn: arn.clone(),
+                key_id: Some(stored.id.clone()),
+                policies: stored.policies.iter().map(|text| Arc::new(compiled(text))).collect(),
+            }),
             principal: arn.into(),
             id: stored.id,
             secret: Some(stored.secret),
@@ -92,7 +97,7 @@ impl AccessKey {
             created: Timestamp::ZERO,
             expires: None,
             disabled: false,
-            identity: Arc::new(Identity { arn: arn.clone(), key_id: Some(id.to_owned()) }),
+            identity: Arc::new(Identity { arn: arn.clone(), key_id: Some(id.to_owned()), policies: Vec::new() }),
             principal: arn.into(),
             last_used: AtomicU64::new(0),
         }
@@ -168,6 +173,14 @@ impl NewKey {
     }
 }
 
+/// A stored policy. One that cannot be read allows nothing: to leave it out would be to allow everything.
+fn compiled(text: &str) -> Policy {
+    Policy::parse(text, Owner::Identity).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the policy of an access key cannot be read and allows nothing");
+        Policy::of_nothing(text)
+    })
+}
+
 fn check_user(user: &str) -> Result<(), Refusal> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte);
     if (1..=limits::USER_NAME_CHARS).contains(&user.len()) && user.bytes().all(fits) {
@@ -182,14 +195,11 @@ fn check_policies(policies: &[String]) -> Result<(), Refusal> {
         let limit = format!("{} policies at most", limits::KEY_POLICIES_MAX);
         return Err(check::outside(FIELD, format!("{} policies", policies.len()), limit));
     }
-    for policy in policies {
-        if policy.len() > limits::POLICY_BYTES {
-            let limit = format!("{} bytes at most", limits::POLICY_BYTES);
-            return Err(check::outside(FIELD, format!("{} bytes", policy.len()), limit));
-        }
-        if !json::is_object(policy) {
-            return Err(check::outside(FIELD, format!("{:?}", check::shorten(policy)), "JSON objects"));
-        }
+    for (index, policy) in policies.iter().enumerate() {
+        Policy::parse(policy, Owner::Identity).map_err(|error| {
+            let message = format!("{FIELD}[{index}]: {error}");
+            Refusal::invalid(FIELD, message).with("value", error.found).with("limit", error.allowed)
+        })?;
     }
     Ok(())
 }
