@@ -150,6 +150,8 @@ struct Status {
     disk_used_bytes: u64,
     disk_free_bytes: u64,
     memory_bytes: u64,
+    cpu_time: String,
+    log_blocks: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     recovery: Option<Recovery>,
     alarms: Vec<String>,
@@ -177,6 +179,8 @@ impl From<GetStatusResponse> for Status {
             disk_used_bytes: status.disk_used_bytes,
             disk_free_bytes: status.disk_free_bytes,
             memory_bytes: status.memory_bytes,
+            cpu_time: value::show(status.cpu_time),
+            log_blocks: status.log_blocks,
             recovery,
             alarms: status.alarms,
         }
@@ -184,7 +188,8 @@ impl From<GetStatusResponse> for Status {
 }
 
 impl Record for Status {
-    const COLUMNS: &'static [&'static str] = &["ready", "started", "disk", "memory", "last recovery", "alarms"];
+    const COLUMNS: &'static [&'static str] =
+        &["ready", "started", "disk", "memory", "processor", "last recovery", "alarms"];
 
     fn cells(&self) -> Vec<String> {
         let recovery = self.recovery.as_ref().map(|recovery| {
@@ -197,6 +202,7 @@ impl Record for Status {
             self.start_time.clone(),
             format!("{} used, {} free", show_size(self.disk_used_bytes), show_size(self.disk_free_bytes)),
             show_size(self.memory_bytes),
+            self.cpu_time.clone(),
             recovery.unwrap_or_default(),
             self.alarms.join(" "),
         ]

@@ -40,6 +40,8 @@ pub struct EngineStatus {
     pub recovery: Recovery,
     pub disk_used_bytes: u64,
     pub disk_free_bytes: u64,
+    /// Blocks of the log made durable in the life of the data directory; each took one sync.
+    pub log_blocks: u64,
     /// Names such as `DISK_LOW`, `CORRUPT_SEGMENT`, `INDEX_FAILED`.
     pub alarms: Vec<String>,
 }
@@ -141,6 +143,7 @@ impl Host {
             recovery: self.recovery.clone(),
             disk_used_bytes: space.total.saturating_sub(space.free),
             disk_free_bytes: space.free,
+            log_blocks: self.log.position().durable_seq,
             alarms: self.alarms.names(),
         }
     }

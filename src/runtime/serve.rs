@@ -207,6 +207,7 @@ fn facts(loaded: &Loaded, filter: LogFilter) -> ServerFacts {
         rules: rules(&loaded.config),
         keys_in_clear: loaded.config.api.insecure,
         memory_bytes: SysIo::resident_bytes,
+        cpu_time: SysIo::cpu_time,
     }
 }
 

@@ -135,6 +135,8 @@ pub struct ServerFacts {
     pub keys_in_clear: bool,
     /// Bytes of memory the process holds.
     pub memory_bytes: fn() -> u64,
+    /// Processor time the process has used.
+    pub cpu_time: fn() -> Duration,
 }
 
 /// The use cases. Each is a method in a file of its own; share it behind an `Arc`.

@@ -46,6 +46,8 @@ pub struct Status {
     pub disk_used_bytes: u64,
     pub disk_free_bytes: u64,
     pub memory_bytes: u64,
+    pub cpu_time: Duration,
+    pub log_blocks: u64,
     pub recovery_duration: Duration,
     pub recovered_frames: u64,
     pub truncated_bytes: u64,
@@ -75,13 +77,16 @@ impl Broker {
 
     pub fn status(&self, caller: &Caller) -> Result<Status, Refusal> {
         self.authorise_server(caller, Action::GetStatus)?;
-        let EngineStatus { ready, started, recovery, disk_used_bytes, disk_free_bytes, alarms } = self.engine.status();
+        let EngineStatus { ready, started, recovery, disk_used_bytes, disk_free_bytes, log_blocks, alarms } =
+            self.engine.status();
         Ok(Status {
             ready: ready && !self.draining().is_cancelled(),
             started,
             disk_used_bytes,
             disk_free_bytes,
             memory_bytes: (self.facts.memory_bytes)(),
+            cpu_time: (self.facts.cpu_time)(),
+            log_blocks,
             recovery_duration: recovery.duration,
             recovered_frames: recovery.frames,
             truncated_bytes: recovery.truncated_bytes,

@@ -117,6 +117,7 @@ fn facts() -> ServerFacts {
         rules: forebay::service::broker::Rules::default(),
         keys_in_clear: false,
         memory_bytes: || 1,
+        cpu_time: || Duration::from_secs(1),
     }
 }
 

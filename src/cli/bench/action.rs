@@ -1,6 +1,6 @@
 //! The tree below `forebay bench`.
 
-use super::{disk, queue};
+use super::{disk, queue, waiters};
 use crate::cli::Failure;
 use clap::Subcommand;
 
@@ -8,6 +8,8 @@ use clap::Subcommand;
 pub(crate) enum BenchCommand {
     /// Measure calls and messages a second, and how long calls take
     Queue(Box<queue::QueueBenchArgs>),
+    /// Measure what idle consumers cost
+    Waiters(waiters::WaitersBenchArgs),
     /// Measure what the disk takes, and what send rate to expect of it
     Disk(disk::DiskBenchArgs),
 }
@@ -15,6 +17,7 @@ pub(crate) enum BenchCommand {
 pub(crate) fn run(command: BenchCommand) -> Result<(), Failure> {
     match command {
         BenchCommand::Queue(args) => queue::run(*args),
+        BenchCommand::Waiters(args) => waiters::run(&args),
         BenchCommand::Disk(args) => disk::run(&args),
     }
 }

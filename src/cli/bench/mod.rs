@@ -8,5 +8,6 @@ mod clock;
 mod disk;
 mod queue;
 mod show;
+mod waiters;
 
 pub(crate) use action::{BenchCommand, run};

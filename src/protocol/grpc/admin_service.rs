@@ -159,5 +159,7 @@ fn status(status: ServerStatus) -> wire::GetStatusResponse {
             clean_shutdown: status.clean_shutdown,
         }),
         alarms: status.alarms,
+        cpu_time: Some(convert::to_duration(status.cpu_time)),
+        log_blocks: status.log_blocks,
     }
 }

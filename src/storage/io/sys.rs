@@ -12,6 +12,7 @@ use std::{
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 /// Messages and secrets are nobody else's business.
@@ -27,6 +28,12 @@ impl SysIo {
         let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
         let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
         pages * rustix::param::page_size() as u64
+    }
+
+    /// Processor time of all threads of the process.
+    pub fn cpu_time() -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
     }
 }
 
