@@ -50,6 +50,11 @@ pub const ACCESS_KEY_ID_CHARS_MAX: usize = 128;
 pub const SECRET_KEY_CHARS_MAX: usize = 256;
 pub const USER_NAME_CHARS: usize = 64;
 pub const KEY_POLICIES_MAX: usize = 10;
+/// The id, alias or ARN of a key that encrypts at rest.
+pub const KEY_ID_CHARS: usize = 2048;
+pub const KEY_REUSE_MIN: Duration = Duration::from_secs(60);
+pub const KEY_REUSE_MAX: Duration = Duration::from_secs(86_400);
+pub const KEY_REUSE_DEFAULT: Duration = Duration::from_secs(300);
 pub const REDRIVE_SOURCE_QUEUES_MAX: usize = 10;
 pub const REDRIVE_VELOCITY_MAX: u32 = 500;
 pub const DEAD_LETTER_REASON_CHARS: usize = 256;

@@ -44,6 +44,7 @@ pub struct QueueOptions {
     pub redrive_allow: RedriveAllow,
     /// Access policy document, kept to the byte. Empty: none.
     pub policy: String,
+    pub encryption: Encryption,
     pub tags: BTreeMap<String, String>,
 }
 
@@ -59,8 +60,26 @@ impl Default for QueueOptions {
             dead_letter: None,
             redrive_allow: RedriveAllow::All,
             policy: String::new(),
+            encryption: Encryption::default(),
             tags: BTreeMap::new(),
         }
+    }
+}
+
+/// What a client said about encryption at rest. It is kept and shown; the broker encrypts nothing itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encryption {
+    /// Id, alias or ARN of a key. Empty: none.
+    pub key_id: String,
+    /// How long a data key made of that key may be used.
+    pub key_reuse: Duration,
+    /// With a key that the server keeps.
+    pub managed: bool,
+}
+
+impl Default for Encryption {
+    fn default() -> Self {
+        Self { key_id: String::new(), key_reuse: limits::KEY_REUSE_DEFAULT, managed: true }
     }
 }
 

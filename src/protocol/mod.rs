@@ -5,7 +5,7 @@
 //! | [`port`] | sockets, connections, the drain |
 //! | [`front`] | one port for all languages: tells request by request which one it speaks |
 //! | [`grpc`] | the native language |
-//! | [`aws`] | AWS's languages: so far how their requests are signed |
+//! | [`aws`] | the languages of the AWS SDKs |
 //!
 //! Absent on purpose: rules of queues, the engine. Languages do not know each other.
 

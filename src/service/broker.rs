@@ -196,6 +196,11 @@ impl Broker {
         }
     }
 
+    /// What queue URLs begin with; empty: nothing is configured.
+    pub fn public_url(&self) -> &str {
+        &self.facts.public_url
+    }
+
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }

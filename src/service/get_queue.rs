@@ -38,6 +38,12 @@ impl Broker {
         self.view(queue, request.with_figures).await
     }
 
+    /// Whether the queue is there, and what it is.
+    pub fn locate_queue(&self, caller: &Caller, name: &str) -> Result<QueueView, Refusal> {
+        let queue = self.queue_for(caller, Action::GetQueueUrl, "name", name)?;
+        Ok(self.plain_view(queue))
+    }
+
     pub(super) async fn view(&self, queue: Arc<QueueDefinition>, with_figures: bool) -> Result<QueueView, Refusal> {
         let figures = if with_figures { Some(self.figures(&queue).await?) } else { None };
         Ok(QueueView { figures, ..self.plain_view(queue) })

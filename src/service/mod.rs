@@ -37,5 +37,6 @@ pub mod sessions;
 pub mod settings;
 pub mod settle;
 pub mod status;
+pub mod tags;
 pub mod update_queue;
 pub mod words;

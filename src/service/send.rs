@@ -18,6 +18,9 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::{fmt::Write, sync::Arc, time::Duration};
 
+/// What a refusal says of an id that was not given.
+const EMPTY: &str = "empty";
+
 /// A message as a producer gives it. Empty text: not said.
 #[derive(Clone, Debug, Default)]
 pub struct Message {
@@ -33,6 +36,8 @@ pub struct Message {
 pub struct Send {
     pub queue: String,
     pub messages: Vec<Message>,
+    /// FIFO: one message without the ids its queue needs refuses the whole call.
+    pub all_need_ids: bool,
 }
 
 impl Broker {
@@ -41,6 +46,11 @@ impl Broker {
         let queue = self.queue_for(caller, Action::Send, "queue", &request.queue)?;
         check_batch(&request.messages)?;
         let Checked { good, mut refused } = check_messages(&queue, request.messages);
+        if request.all_need_ids
+            && let Some((_, refusal)) = refused.iter().find(|(_, refusal)| lacks_an_id(refusal))
+        {
+            return Err(refusal.clone());
+        }
         let sender = caller.principal.clone();
         let sent = match good.is_empty() {
             true => Vec::new(),
@@ -93,6 +103,13 @@ pub(super) fn check_messages(queue: &QueueDefinition, messages: Vec<Message>) ->
     checked
 }
 
+/// Whether the message lacks an id that its queue needs.
+fn lacks_an_id(refusal: &Refusal) -> bool {
+    let field = refusal.field.as_deref().unwrap_or_default();
+    let is_empty = refusal.metadata.iter().any(|(key, value)| *key == "value" && value == EMPTY);
+    is_empty && (field.ends_with(".group_id") || field.ends_with(".deduplication_id"))
+}
+
 /// Says which entry a field belongs to.
 fn within_entry(index: usize, mut refusal: Refusal) -> Refusal {
     refusal.field = refusal.field.map(|field| format!("messages[{index}].{field}"));
@@ -118,12 +135,12 @@ fn check_message(queue: &QueueDefinition, message: Message) -> Result<NewMessage
             return Err(check::outside("deduplication_id", "set", "only on FIFO queues"));
         }
         Some(_) if group.is_none() => {
-            return Err(check::outside("group_id", "empty", "1 to 128 characters on FIFO queues"));
+            return Err(check::outside("group_id", EMPTY, "1 to 128 characters on FIFO queues"));
         }
         Some(fifo) if deduplication_id.is_none() => {
             if !fifo.content_based_deduplication {
                 let limit = "1 to 128 characters on FIFO queues without content_based_deduplication";
-                return Err(check::outside("deduplication_id", "empty", limit));
+                return Err(check::outside("deduplication_id", EMPTY, limit));
             }
             content_hash = Some(hash(&message.body));
         }

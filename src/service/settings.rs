@@ -35,6 +35,11 @@ pub struct QueueFields {
     pub deduplication_scope: Option<Scope>,
     pub throughput_limit_scope: Option<Scope>,
     pub policy: Option<String>,
+    /// The key that encrypts at rest; empty: none.
+    pub encryption_key: Option<String>,
+    pub encryption_key_reuse: Option<Duration>,
+    /// Encryption with a key that the broker keeps.
+    pub managed_encryption: Option<bool>,
     pub tags: Option<BTreeMap<String, String>>,
 }
 
@@ -80,6 +85,7 @@ impl Broker {
             check_policy(policy)?;
             options.policy.clone_from(policy);
         }
+        lay_encryption(&mut options, fields)?;
         if let Some(tags) = &fields.tags {
             check_tags(tags)?;
             options.tags.clone_from(tags);
@@ -163,6 +169,29 @@ fn lay_fifo(options: &mut QueueOptions, fields: &QueueFields) -> Result<(), Refu
     Ok(())
 }
 
+/// A key of one's own and the broker's key exclude each other; the one said last counts.
+fn lay_encryption(options: &mut QueueOptions, fields: &QueueFields) -> Result<(), Refusal> {
+    let encryption = &mut options.encryption;
+    if let Some(managed) = fields.managed_encryption {
+        encryption.managed = managed;
+        if managed {
+            encryption.key_id.clear();
+        }
+    }
+    if let Some(key) = &fields.encryption_key {
+        check::text("queue.encryption.key_id", key, limits::KEY_ID_CHARS)?;
+        encryption.key_id.clone_from(key);
+        if !key.is_empty() {
+            encryption.managed = false;
+        }
+    }
+    if let Some(reuse) = fields.encryption_key_reuse {
+        let (least, most) = (limits::KEY_REUSE_MIN, limits::KEY_REUSE_MAX);
+        encryption.key_reuse = check::duration("queue.encryption.key_reuse", reuse, least, most)?;
+    }
+    Ok(())
+}
+
 fn redrive_allow(caller: &Caller, fields: &RedriveAllowFields) -> Result<RedriveAllow, Refusal> {
     const FIELD: &str = "queue.redrive_allow_policy.source_queues";
     let names = match fields {
@@ -196,7 +225,7 @@ fn check_policy(text: &str) -> Result<(), Refusal> {
     })
 }
 
-fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
+pub(super) fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
     const FIELD: &str = "queue.tags";
     if tags.len() > limits::TAGS_MAX {
         return Err(check::outside(
@@ -251,6 +280,17 @@ pub(super) fn first_difference(
             want.throughput_limit_scope == have.throughput_limit_scope,
         ),
         ("policy", fields.policy.is_some(), wanted.policy == found.policy),
+        ("encryption.key_id", fields.encryption_key.is_some(), wanted.encryption.key_id == found.encryption.key_id),
+        (
+            "encryption.key_reuse",
+            fields.encryption_key_reuse.is_some(),
+            wanted.encryption.key_reuse == found.encryption.key_reuse,
+        ),
+        (
+            "encryption.managed",
+            fields.managed_encryption.is_some(),
+            wanted.encryption.managed == found.encryption.managed,
+        ),
     ];
     pairs.into_iter().find(|(_, given, equal)| *given && !equal).map(|(field, _, _)| field)
 }

@@ -11,6 +11,7 @@ pub type Outcome = message::Outcome;
 pub type Payload = message::Payload;
 pub type QueueDefinition = definition::QueueDefinition;
 pub type QueueOptions = definition::QueueOptions;
+pub type Encryption = definition::Encryption;
 pub type DeadLetterPolicy = definition::DeadLetterPolicy;
 pub type QueueStats = message::QueueStats;
 pub type Receipt = message::Receipt;

@@ -11,7 +11,7 @@ use crate::{
         time::Timestamp,
     },
     domain::queue::settings::{Fifo, Kind, Scope, Settings},
-    engine::definition::{DeadLetterPolicy, QueueDefinition, QueueOptions, RedriveAllow},
+    engine::definition::{DeadLetterPolicy, Encryption, QueueDefinition, QueueOptions, RedriveAllow},
     proto::storage::v1 as wire,
 };
 use std::time::Duration;
@@ -142,8 +142,26 @@ pub(crate) fn definition_to(definition: &QueueDefinition) -> wire::QueueDefiniti
         }),
         redrive_allow: Some(allow_to(&options.redrive_allow)),
         policy: options.policy.clone(),
+        encryption: encryption_to(&options.encryption),
         tags: options.tags.iter().map(|(key, value)| wire::Tag { key: key.clone(), value: value.clone() }).collect(),
     }
+}
+
+/// `None` for what a queue has whose client said nothing.
+fn encryption_to(encryption: &Encryption) -> Option<wire::Encryption> {
+    (*encryption != Encryption::default()).then(|| wire::Encryption {
+        key_id: encryption.key_id.clone(),
+        key_reuse_ms: millis(encryption.key_reuse),
+        managed: encryption.managed,
+    })
+}
+
+fn encryption_from(encryption: Option<wire::Encryption>) -> Encryption {
+    encryption.map_or_else(Encryption::default, |encryption| Encryption {
+        key_id: encryption.key_id,
+        key_reuse: Duration::from_millis(encryption.key_reuse_ms),
+        managed: encryption.managed,
+    })
 }
 
 fn allow_to(allow: &RedriveAllow) -> wire::RedriveAllow {
@@ -197,6 +215,7 @@ pub(crate) fn definition_from(definition: wire::QueueDefinition) -> Result<Queue
         dead_letter,
         redrive_allow: allow_from(&definition.redrive_allow.unwrap_or_default(), &path.namespace())?,
         policy: definition.policy,
+        encryption: encryption_from(definition.encryption),
         tags: definition.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
     };
     Ok(QueueDefinition {

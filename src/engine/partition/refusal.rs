@@ -38,7 +38,8 @@ pub(super) fn of_receive(error: &ReceiveError) -> Refusal {
 pub(super) fn of_settle(error: &SettleError) -> Refusal {
     let message = error.to_string();
     match error {
-        SettleError::Gone | SettleError::LeaseExpired => Refusal::new(Reason::LeaseExpired, message),
+        SettleError::Gone => Refusal::new(Reason::LeaseExpired, message).with("message", "gone"),
+        SettleError::LeaseExpired => Refusal::new(Reason::LeaseExpired, message),
         SettleError::TimeoutTooLong(_) => Refusal::invalid("visibility_timeout", message),
         SettleError::LeaseTooLong { .. } => Refusal::new(Reason::LeaseTooLong, message).at("visibility_timeout"),
     }

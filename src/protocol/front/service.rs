@@ -3,6 +3,7 @@
 use super::body::AnyBody;
 use crate::{
     protocol::{
+        aws::face::AwsFace,
         grpc::face::GrpcFace,
         port::{
             connections::Connections,
@@ -12,9 +13,7 @@ use crate::{
     },
     service::broker::Broker,
 };
-use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use http::{Request, Response};
 use hyper::{body::Incoming, service::Service};
 use std::{convert::Infallible, future::Future, io, pin::Pin, sync::Arc};
 
@@ -29,15 +28,17 @@ pub async fn serve(
     let connections = Arc::new(Connections::default());
     let drain = DrainControl::new(broker.draining().clone(), options.drain_timeout);
     let grpc = GrpcFace::new(broker.clone(), connections.clone(), drain.clone(), &options).await?;
+    let aws = Arc::new(AwsFace::new(broker.clone(), options.max_request_bytes));
     let port = Port::new(listeners, broker.clock().clone(), connections, options)?;
     let ending = grpc.clone().begin_drain();
-    Ok(port.serve(Front { grpc }, drain, ending).await)
+    Ok(port.serve(Front { grpc, aws }, drain, ending).await)
 }
 
 /// What answers on every connection.
 #[derive(Clone)]
 struct Front {
     grpc: GrpcFace,
+    aws: Arc<AwsFace>,
 }
 
 impl Service<Request<Incoming>> for Front {
@@ -50,8 +51,7 @@ impl Service<Request<Incoming>> for Front {
             let answer = self.grpc.call(request);
             return Box::pin(async { answer.await.map(|answer| answer.map(AnyBody::Streamed)) });
         }
-        let mut answer = Response::new(AnyBody::Whole(Full::new(Bytes::new())));
-        *answer.status_mut() = StatusCode::NOT_FOUND;
-        Box::pin(std::future::ready(Ok(answer)))
+        let aws = self.aws.clone();
+        Box::pin(async move { Ok(aws.answer(request).await.map(AnyBody::Whole)) })
     }
 }

@@ -117,7 +117,8 @@ impl QueueService for QueueApi {
         let (call, request) = self.shared.begin(request);
         let sent = async {
             queues::durability("durability", request.durability)?;
-            let send = Send { queue: request.queue, messages: messages::messages(request.messages)? };
+            let messages = messages::messages(request.messages)?;
+            let send = Send { queue: request.queue, messages, ..Send::default() };
             let results = call.broker().send(call.caller(), send).await?;
             Ok(wire::SendResponse { results: messages::send_results(results) })
         };

@@ -65,6 +65,8 @@ pub(super) fn given(queue: wire::Queue) -> Result<QueueFields, Refusal> {
         },
         policy: (!queue.policy.is_empty()).then_some(queue.policy),
         tags: (!queue.tags.is_empty()).then(|| queue.tags.into_iter().collect()),
+        // Encryption at rest is an attribute of the AWS protocol alone.
+        ..QueueFields::default()
     })
 }
 
@@ -98,6 +100,7 @@ fn defaults(given: QueueFields) -> QueueFields {
         throughput_limit_scope: given.throughput_limit_scope.or(Some(Scope::Queue)),
         policy: given.policy.or(Some(base.policy)),
         tags: given.tags.or(Some(base.tags)),
+        ..given
     }
 }
 

@@ -1,0 +1,247 @@
+//! One request from its first byte to its answer's last: read, told apart, authenticated, handled, answered.
+
+use super::{
+    access,
+    call::{Call, Reply, namespace},
+    detect::{self, Asked},
+    emulator,
+    errors::Service,
+    fault::{Fault, common},
+    sigv4::Verifier,
+    wire::{input::Input, json::Json, writer::Form},
+};
+use crate::{
+    protocol::port::connections::{Connection, OpenCall},
+    service::broker::Broker,
+};
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+        ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, HOST, ORIGIN,
+    },
+    request::Parts,
+};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+const REQUEST_ID: &str = "x-amzn-requestid";
+const QUERY_ERROR: &str = "x-amzn-query-error";
+const TRACE_ID: &str = "x-amzn-trace-id";
+const EXPOSED: &str = "x-amzn-RequestId,x-amzn-ErrorType,x-amzn-query-error,x-amz-request-id,x-amz-id-2,Date";
+/// Odd, so that multiplying by it tells every number apart: ids of calls that follow each other look different.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// How long a browser may remember what a preflight said.
+const PREFLIGHT_SECONDS: &str = "172800";
+
+/// Everything of the AWS protocols that a port answers.
+pub struct AwsFace {
+    pub(super) broker: Arc<Broker>,
+    pub(super) verifier: Verifier,
+    max_request_bytes: usize,
+    /// The first half of the request ids made here.
+    instance: u64,
+    next_id: AtomicU64,
+}
+
+/// A body and what it is.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) kind: &'static str,
+    pub(super) body: Bytes,
+    pub(super) query_error: Option<HeaderValue>,
+}
+
+impl AwsFace {
+    pub fn new(broker: Arc<Broker>, max_request_bytes: usize) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = broker.random();
+        let instance = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let public_host = broker.public_url().split_once("://").and_then(|(_, rest)| rest.split('/').next());
+        let verifier = match public_host {
+            Some(host) => Verifier::default().with_public_host(host),
+            None => Verifier::default(),
+        };
+        Self { broker, verifier, max_request_bytes, instance, next_id: AtomicU64::new(1) }
+    }
+
+    pub async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let connection = parts.extensions.get::<Arc<Connection>>().cloned();
+        if let Some(connection) = &connection {
+            connection.note_client(&parts.headers);
+            connection.note_language("aws");
+        }
+        let _open = connection.clone().map(OpenCall::new);
+        let request_id = self.new_id();
+        let mut response = if parts.method == Method::OPTIONS {
+            preflight(&parts.headers)
+        } else {
+            let answer = self.respond(&parts, body, connection.as_deref(), &request_id).await;
+            let mut response = Response::new(Full::new(answer.body));
+            *response.status_mut() = answer.status;
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.kind));
+            if let Some(code) = answer.query_error {
+                headers.insert(QUERY_ERROR, code);
+            }
+            response
+        };
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::try_from(request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        if parts.headers.contains_key(ORIGIN) {
+            // A signature proves who calls; which page it is proves nothing.
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        }
+        response
+    }
+
+    /// A UUID whose halves are this face's and the call's.
+    fn new_id(&self) -> String {
+        let number = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let halves = u128::from(self.instance) << 64 | u128::from(number.wrapping_mul(SPREAD));
+        uuid::Builder::from_random_bytes(halves.to_be_bytes()).into_uuid().to_string()
+    }
+
+    async fn respond(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        connection: Option<&Connection>,
+        request_id: &str,
+    ) -> Answer {
+        let body = match self.read(body).await {
+            Ok(body) => body,
+            Err(fault) => {
+                let form = detect::detect(parts, b"", None).form;
+                return faulty(&fault, form, Service::Sqs, request_id);
+            }
+        };
+        if emulator::is_one(parts) {
+            return emulator::answer(self, parts, &body, connection, request_id).await;
+        }
+        let scope = detect::scope(parts);
+        let asked = detect::detect(parts, &body, scope.as_deref());
+        let (form, service) = (asked.form, asked.service());
+        match self.handle(parts, &body, asked, connection, request_id).await {
+            Ok(Reply(body)) => {
+                Answer { status: StatusCode::OK, kind: kind_of(form), body: body.into(), query_error: None }
+            }
+            Err(fault) => faulty(&fault, form, service, request_id),
+        }
+    }
+
+    async fn handle(
+        &self,
+        parts: &Parts,
+        body: &Bytes,
+        asked: Asked<'_>,
+        connection: Option<&Connection>,
+        request_id: &str,
+    ) -> Result<Reply, Fault> {
+        let operation = asked.operation?;
+        let caller = access::caller(self, parts, body, operation.service, connection)?;
+        let is_secure = caller.via.secure;
+        let call = Call {
+            broker: self.broker.clone(),
+            caller,
+            operation,
+            form: asked.form,
+            request_id: request_id.to_owned(),
+            base_url: self.base_url(parts, is_secure),
+            path: parts.uri.path().to_owned(),
+            body: body.clone(),
+            trace: parts.headers.get(TRACE_ID).and_then(|trace| trace.to_str().ok()).map(ToOwned::to_owned),
+        };
+        let json;
+        let input = match asked.form {
+            Form::Json => {
+                json = Json::parse(body).map_err(|error| common::malformed(error.to_string()))?;
+                Input::Json(&json)
+            }
+            Form::Xml | Form::QueryJson => Input::Form(asked.parameters),
+        };
+        (operation.handler)(&call, &input).await
+    }
+
+    /// What the URLs of queues begin with: the public URL that was configured, else the host that the client used.
+    pub(super) fn base_url(&self, parts: &Parts, is_secure: bool) -> String {
+        let public = self.broker.public_url();
+        if !public.is_empty() {
+            return public.to_owned();
+        }
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+        format!("{}://{}", if is_secure { "https" } else { "http" }, host.unwrap_or("localhost"))
+    }
+
+    async fn read(&self, mut body: Incoming) -> Result<Bytes, Fault> {
+        let most = self.max_request_bytes;
+        let too_large = || Fault::new(&common::TOO_LARGE, format!("The request is larger than {most} bytes."));
+        let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if said > most {
+            return Err(too_large());
+        }
+        let mut first = Bytes::new();
+        let mut rest = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame =
+                frame.map_err(|_| Fault::new(&common::REQUEST_TIMEOUT, "The request's body ended too early."))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if first.len() + rest.len() + data.len() > most {
+                return Err(too_large());
+            }
+            match (first.is_empty(), rest.is_empty()) {
+                (true, true) => first = data,
+                (_, is_second) => {
+                    if is_second {
+                        rest.reserve(said.max(first.len() + data.len()));
+                        rest.extend_from_slice(&std::mem::take(&mut first));
+                    }
+                    rest.extend_from_slice(&data);
+                }
+            }
+        }
+        Ok(if rest.is_empty() { first } else { rest.freeze() })
+    }
+}
+
+pub(super) fn kind_of(form: Form) -> &'static str {
+    match form {
+        Form::Json => "application/x-amz-json-1.0",
+        Form::Xml => "text/xml",
+        Form::QueryJson => "application/json",
+    }
+}
+
+/// The answer of a call that failed.
+pub(super) fn faulty(fault: &Fault, form: Form, service: Service, request_id: &str) -> Answer {
+    tracing::debug!(request_id, code = fault.kind.query_code, "{}", fault.message);
+    let code = format!("{};{}", fault.kind.query_code, fault.kind.party());
+    Answer {
+        status: StatusCode::from_u16(fault.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        kind: kind_of(form),
+        body: fault.body(form, namespace(service), request_id).into(),
+        query_error: (form == Form::Json).then(|| HeaderValue::try_from(code).ok()).flatten(),
+    }
+}
+
+/// What a browser asks before it sends what no form could.
+fn preflight(asked: &HeaderMap) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::new()));
+    let headers = response.headers_mut();
+    let any = HeaderValue::from_static("*");
+    let echo = |name| asked.get(name).cloned().unwrap_or_else(|| any.clone());
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, echo(ACCESS_CONTROL_REQUEST_HEADERS));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, echo(ACCESS_CONTROL_REQUEST_METHOD));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
+    response
+}

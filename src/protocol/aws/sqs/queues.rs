@@ -1,0 +1,185 @@
+//! Queues as a whole: make, find, list, change, empty, delete.
+
+use super::{
+    attributes::{self, Of, Wanted},
+    message::shorten,
+    name,
+};
+use crate::{
+    base::{
+        limits,
+        name::{AccountId, QueueName, QueuePath},
+        reason::Reason,
+    },
+    protocol::aws::{
+        call::{Call, Reply},
+        errors::sqs,
+        fault::{Fault, common},
+        wire::input::Input,
+    },
+    service::{
+        create_queue::CreateQueue,
+        delete_queue::DeleteQueue,
+        get_queue::GetQueue,
+        list_queues::{ListQueues, ListSources, QueuePage},
+        update_queue::UpdateQueue,
+    },
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+
+const BAD_NAME: &str = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
+const BAD_FIFO_NAME: &str = "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, \
+                             must end with .fifo suffix and be 1 to 80 in length.";
+const RESULTS_MAX: i64 = 1000;
+
+type Handled = Result<Reply, Fault>;
+
+pub(in crate::protocol::aws) async fn create(call: &Call, input: &Input<'_>) -> Handled {
+    let name = input.text("QueueName")?.ok_or_else(|| common::missing("QueueName"))?;
+    let pairs = input.pairs(("Attributes", "Attribute"), ("Name", "Value"))?.unwrap_or_default();
+    let tags = input.pairs(("tags", "Tag"), ("Key", "Value"))?;
+    let says_fifo = |(name, value): &(String, String)| name == "FifoQueue" && value.eq_ignore_ascii_case("true");
+    let wants_fifo = pairs.iter().any(says_fifo);
+    let parsed = QueueName::parse(&name).ok().filter(|name| name.is_fifo() == wants_fifo);
+    let parsed = parsed.ok_or_else(|| common::invalid(if wants_fifo { BAD_FIFO_NAME } else { BAD_NAME }))?;
+    let mut given = attributes::read(Of::New { is_fifo: wants_fifo }, &pairs)?;
+    given.fields.tags = tags.filter(|tags| !tags.is_empty()).map(|tags| tags.into_iter().collect());
+    let request = CreateQueue {
+        queue_id: parsed.as_str().to_owned(),
+        is_fifo: Some(wants_fifo),
+        fields: given.fields,
+        ..CreateQueue::default()
+    };
+    let created = call.broker.create_queue(&call.caller, request).await;
+    let view =
+        created.map_err(|refusal| attributes::fault(refusal, &pairs).unwrap_or_else(|refusal| call.fault(refusal)))?;
+    Ok(call.reply(128, |w| w.text("QueueUrl", &name::url(call, &view.definition.path))))
+}
+
+pub(in crate::protocol::aws) async fn delete(call: &Call, input: &Input<'_>) -> Handled {
+    let path = name::of_call(call, input)?;
+    let request = DeleteQueue { name: name::native(call, &path).into_owned(), ..DeleteQueue::default() };
+    call.broker.delete_queue(&call.caller, request).await.map_err(|refusal| call.fault(refusal))?;
+    Ok(call.done())
+}
+
+pub(in crate::protocol::aws) async fn get_url(call: &Call, input: &Input<'_>) -> Handled {
+    let name = input.required("QueueName")?;
+    let missing = || Fault::new(&sqs::QUEUE_DOES_NOT_EXIST, name::NO_QUEUE);
+    let name = QueueName::parse(&name).map_err(|_| missing())?;
+    let account = match input.text("QueueOwnerAWSAccountId")? {
+        Some(owner) if !owner.is_empty() => AccountId::parse(&owner).map_err(|_| {
+            common::invalid_value(shorten(&owner), "QueueOwnerAWSAccountId", "Must be an account id of 12 digits.")
+        })?,
+        _ => call.caller.account.clone(),
+    };
+    let path = QueuePath { account, region: call.caller.region.clone(), name };
+    let found = call.broker.locate_queue(&call.caller, &name::native(call, &path));
+    let view = found.map_err(|refusal| call.fault(refusal))?;
+    Ok(call.reply(128, |w| w.text("QueueUrl", &name::url(call, &view.definition.path))))
+}
+
+pub(in crate::protocol::aws) async fn get_attributes(call: &Call, input: &Input<'_>) -> Handled {
+    let path = name::of_call(call, input)?;
+    let names = input.texts(("AttributeNames", "AttributeName"))?.unwrap_or_default();
+    let wanted = Wanted::parse(&names)?;
+    let request = GetQueue { name: name::native(call, &path).into_owned(), with_figures: wanted.needs_figures() };
+    let view = call.broker.get_queue(&call.caller, request).await.map_err(|refusal| call.fault(refusal))?;
+    let values = wanted.of(&view);
+    Ok(call.reply(1024, |w| w.map(("Attributes", "Attribute"), ("Name", "Value"), values)))
+}
+
+pub(in crate::protocol::aws) async fn set_attributes(call: &Call, input: &Input<'_>) -> Handled {
+    let path = name::of_call(call, input)?;
+    let pairs = input.pairs(("Attributes", "Attribute"), ("Name", "Value"))?;
+    let pairs = pairs.filter(|pairs| !pairs.is_empty()).ok_or_else(|| common::missing("Attributes"))?;
+    let given = attributes::read(Of::Existing { is_fifo: path.name.is_fifo() }, &pairs)?;
+    let request =
+        UpdateQueue { name: name::native(call, &path).into_owned(), fields: given.fields, ..UpdateQueue::default() };
+    call.broker
+        .update_queue(&call.caller, request)
+        .await
+        .map_err(|refusal| attributes::fault(refusal, &pairs).unwrap_or_else(|refusal| call.fault(refusal)))?;
+    Ok(call.done())
+}
+
+pub(in crate::protocol::aws) async fn purge(call: &Call, input: &Input<'_>) -> Handled {
+    let path = name::of_call(call, input)?;
+    let purged = call.broker.purge_queue(&call.caller, &name::native(call, &path)).await;
+    purged.map_err(|refusal| {
+        if refusal.reason != Reason::PurgeInProgress {
+            return call.fault(refusal);
+        }
+        let text = format!("Only one PurgeQueue operation on {} is allowed every 60 seconds.", path.name);
+        Fault::new(&sqs::PURGE_QUEUE_IN_PROGRESS, text)
+    })?;
+    Ok(call.done())
+}
+
+/// What pages of queues are asked for by.
+struct Paging {
+    size: i64,
+    token: String,
+    /// Without a size everything comes at once, as far as that goes, and no token.
+    is_paged: bool,
+}
+
+fn paging(input: &Input<'_>) -> Result<Paging, Fault> {
+    let size = input.integer("MaxResults")?;
+    if let Some(size) = size.filter(|size| !(1..=RESULTS_MAX).contains(size)) {
+        return Err(common::invalid_value(size, "MaxResults", "Must be an integer from 1 to 1000."));
+    }
+    let token = match input.text("NextToken")? {
+        Some(token) if !token.is_empty() => {
+            let name = BASE64.decode(token.as_bytes()).ok().and_then(|name| String::from_utf8(name).ok());
+            let bad = || common::invalid("Invalid or expired next token.");
+            name.filter(|name| QueueName::parse(name).is_ok()).ok_or_else(bad)?
+        }
+        _ => String::new(),
+    };
+    Ok(Paging { size: size.unwrap_or(RESULTS_MAX), token, is_paged: size.is_some() })
+}
+
+pub(in crate::protocol::aws) async fn list(call: &Call, input: &Input<'_>) -> Handled {
+    let Paging { size, mut token, is_paged } = paging(input)?;
+    let prefix = input.text("QueueNamePrefix")?.unwrap_or_default();
+    if prefix.chars().count() > limits::QUEUE_NAME_CHARS {
+        return Err(common::invalid_value(shorten(&prefix), "QueueNamePrefix", BAD_NAME));
+    }
+    let mut queues = Vec::new();
+    loop {
+        let request = ListQueues {
+            page_size: size - i64::try_from(queues.len()).unwrap_or(size),
+            page_token: token,
+            id_prefix: prefix.clone().into_owned(),
+            ..ListQueues::default()
+        };
+        let page = call.broker.list_queues(&call.caller, request).await.map_err(|refusal| call.fault(refusal))?;
+        token = page.next_page_token;
+        queues.extend(page.queues);
+        if token.is_empty() || i64::try_from(queues.len()).is_ok_and(|count| count >= size) {
+            break;
+        }
+    }
+    let page = QueuePage { queues, next_page_token: token };
+    Ok(write_page(call, "QueueUrls", page, is_paged))
+}
+
+pub(in crate::protocol::aws) async fn list_dead_letter_sources(call: &Call, input: &Input<'_>) -> Handled {
+    let path = name::of_call(call, input)?;
+    let Paging { size, token, is_paged } = paging(input)?;
+    let queue = name::native(call, &path).into_owned();
+    let request = ListSources { queue, page_size: size, page_token: token };
+    let page = call.broker.list_dead_letter_sources(&call.caller, request).await;
+    Ok(write_page(call, "queueUrls", page.map_err(|refusal| call.fault(refusal))?, is_paged))
+}
+
+fn write_page(call: &Call, member: &'static str, page: QueuePage, is_paged: bool) -> Reply {
+    call.reply(64 + 96 * page.queues.len(), |w| {
+        let urls = page.queues.iter().map(|queue| name::url(call, &queue.definition.path));
+        w.texts((member, "QueueUrl"), urls);
+        if is_paged && !page.next_page_token.is_empty() {
+            w.plain("NextToken", BASE64.encode(&page.next_page_token));
+        }
+    })
+}

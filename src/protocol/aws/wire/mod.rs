@@ -1,0 +1,19 @@
+//! The forms a call can have, and one reader and one writer over all of them.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | [`json`] | a JSON value that borrows from the request |
+//! | [`form`] | the parameters of a Query request |
+//! | [`input`] | reads members of a request, whichever form it has |
+//! | [`writer`] | writes members of an answer, in the form the caller understands |
+//! | [`xml`] | escaping |
+//! | [`digest`] | the MD5s that clients compare |
+//!
+//! Absent on purpose: what members an operation has.
+
+pub(super) mod digest;
+pub(super) mod form;
+pub(super) mod input;
+pub(super) mod json;
+pub(super) mod writer;
+pub(super) mod xml;
