@@ -2,27 +2,40 @@
 //! where, what, on what, and the decision; never a secret and never a message.
 
 use super::{
-    authorise::{Action, Resource},
+    authorise::{Action, Deciding, Resource},
     broker::{Caller, Via},
     check,
 };
 use crate::base::reason::Refusal;
 use std::fmt;
 
-/// A decision about a call whose caller is known.
-pub(super) fn decided(caller: &Caller, action: Action, resource: Resource<'_>, decision: &Result<(), Refusal>) {
-    let (resource, from) = (Shown(resource), From(caller.via));
-    let key = caller.identity.key_id.as_deref().unwrap_or("none");
-    let (who, action_name) = (&*caller.principal, action.as_str());
-    match decision {
-        Err(refusal) => tracing::warn!(
-            target: "audit", who, key, %from, action = action_name, %resource, decision = "denied", why = %refusal
-        ),
-        Ok(()) if administers(action) => tracing::info!(
-            target: "audit", who, key, %from, action = action_name, %resource, decision = "allowed"
-        ),
-        Ok(()) => {}
+/// A call that may go on: written down when it administers.
+pub(super) fn allowed(caller: &Caller, action: Action, resource: Resource<'_>) {
+    if administers(action) {
+        let (who, key, from) = subject(caller);
+        let (action, resource) = (action.as_str(), Shown(resource));
+        tracing::info!(target: "audit", who, key, %from, action, %resource, decision = "allowed");
     }
+}
+
+/// A call that is refused, and the statement that says so; without one, nothing allows it.
+pub(super) fn denied(
+    caller: &Caller,
+    action: Action,
+    resource: Resource<'_>,
+    refusal: &Refusal,
+    deciding: Option<&Deciding>,
+) {
+    let (who, key, from) = subject(caller);
+    let (action, resource) = (action.as_str(), Shown(resource));
+    let (policy, statement) = deciding.map_or(("none", "none"), |by| (by.policy.as_str(), by.statement.as_str()));
+    tracing::warn!(
+        target: "audit", who, key, %from, action, %resource, decision = "denied", policy, statement, why = %refusal
+    );
+}
+
+fn subject(caller: &Caller) -> (&str, &str, From) {
+    (&caller.principal, caller.identity.key_id.as_deref().unwrap_or("none"), From(caller.via))
 }
 
 /// A call that did not prove who it comes from; `claimed` is the key id it named.
@@ -76,7 +89,7 @@ struct Shown<'a>(Resource<'a>);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Resource::Queue(path) => path.fmt(f),
+            Resource::Queue(path, _) => path.fmt(f),
             Resource::Namespace(namespace) => write!(f, "namespaces/{namespace}"),
             Resource::Server => f.write_str("server"),
         }

@@ -2,7 +2,7 @@
 
 use super::{
     access::{key::generate, keys::AccessKeys},
-    authorise::{Action, Resource, authorise},
+    authorise::{Action, Resource},
     sessions::Sessions,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         secret::Secret,
         time::{Clock, Timestamp},
     },
-    domain::policy::document::Policy,
+    domain::policy::{document::Policy, request::Tags},
     engine::{client::Engine, definition::QueueDefinition},
 };
 use std::{
@@ -239,8 +239,22 @@ impl Broker {
         field: &'static str,
         name: &str,
     ) -> Result<Arc<QueueDefinition>, Refusal> {
-        let path = self.path_for(caller, action, field, name)?;
-        self.engine.find_queue(&path)
+        self.queue_with(caller, action, field, name, Tags::None)
+    }
+
+    /// Like `queue_for`, for a call that brings tags.
+    pub(super) fn queue_with(
+        &self,
+        caller: &Caller,
+        action: Action,
+        field: &'static str,
+        name: &str,
+        tags: Tags<'_>,
+    ) -> Result<Arc<QueueDefinition>, Refusal> {
+        let path = parse_path(caller, field, name)?;
+        let found = self.engine.find_queue(&path);
+        self.authorise_with(caller, action, Resource::Queue(&path, found.as_deref().ok()), tags)?;
+        found
     }
 
     pub(super) fn path_for(
@@ -250,26 +264,34 @@ impl Broker {
         field: &'static str,
         name: &str,
     ) -> Result<QueuePath, Refusal> {
-        let path = QueuePath::parse(name, caller.namespace())
-            .map_err(|error| Refusal::invalid(field, error.to_string()).with("limit", error.rule))?;
-        authorise(caller, action, Resource::Queue(&path))?;
+        let path = parse_path(caller, field, name)?;
+        let found = self.engine.find_queue(&path).ok();
+        self.authorise(caller, action, Resource::Queue(&path, found.as_deref()))?;
         Ok(path)
     }
 
-    /// Reads `namespaces/{namespace}`; empty means the caller's own.
+    /// Reads a namespace's name, and asks whether the caller may.
     pub(super) fn namespace_for(&self, caller: &Caller, action: Action, parent: &str) -> Result<Namespace, Refusal> {
-        let namespace = match parent.strip_prefix("namespaces/") {
-            None if parent.is_empty() => caller.namespace(),
-            Some(namespace) => Namespace::parse(namespace, caller.namespace())
-                .map_err(|error| Refusal::invalid("parent", error.to_string()).with("limit", error.rule))?,
-            None => {
-                let rule = "namespaces/{namespace}, or empty";
-                return Err(
-                    Refusal::invalid("parent", format!("parent {parent:?} is not valid: {rule}")).with("limit", rule)
-                );
-            }
-        };
-        authorise(caller, action, Resource::Namespace(&namespace))?;
+        let namespace = parse_namespace(caller, parent)?;
+        self.authorise(caller, action, Resource::Namespace(&namespace))?;
         Ok(namespace)
+    }
+}
+
+fn parse_path(caller: &Caller, field: &'static str, name: &str) -> Result<QueuePath, Refusal> {
+    QueuePath::parse(name, caller.namespace())
+        .map_err(|error| Refusal::invalid(field, error.to_string()).with("limit", error.rule))
+}
+
+/// Reads `namespaces/{namespace}`; empty means the caller's own.
+pub(super) fn parse_namespace(caller: &Caller, parent: &str) -> Result<Namespace, Refusal> {
+    match parent.strip_prefix("namespaces/") {
+        None if parent.is_empty() => Ok(caller.namespace()),
+        Some(namespace) => Namespace::parse(namespace, caller.namespace())
+            .map_err(|error| Refusal::invalid("parent", error.to_string()).with("limit", error.rule)),
+        None => {
+            let rule = "namespaces/{namespace}, or empty";
+            Err(Refusal::invalid("parent", format!("parent {parent:?} is not valid: {rule}")).with("limit", rule))
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Creates a queue. Repeating it with equal settings returns the queue; a field said differently is refused by name.
 
 use super::{
-    authorise::{Action, Resource, authorise},
-    broker::{Broker, Caller},
+    authorise::{Action, Resource},
+    broker::{Broker, Caller, parse_namespace},
     check,
     get_queue::QueueView,
     settings::{QueueFields, first_difference},
@@ -14,7 +14,7 @@ use crate::{
         name::{QueueName, QueuePath, SeenFrom},
         reason::{Reason, Refusal},
     },
-    domain::queue::settings::Fifo,
+    domain::{policy::request::Tags, queue::settings::Fifo},
 };
 use std::sync::Arc;
 
@@ -32,11 +32,17 @@ pub struct CreateQueue {
 
 impl Broker {
     pub async fn create_queue(&self, caller: &Caller, request: CreateQueue) -> Result<QueueView, Refusal> {
-        let namespace = self.namespace_for(caller, Action::CreateQueue, &request.parent)?;
+        let namespace = parse_namespace(caller, &request.parent)?;
         let name = QueueName::parse(&request.queue_id)
             .map_err(|error| Refusal::invalid("queue_id", error.to_string()).with("limit", error.rule))?;
         let path = QueuePath::new(namespace, name);
-        authorise(caller, Action::CreateQueue, Resource::Queue(&path))?;
+        let known = self.engine.find_queue(&path).ok();
+        let resource = Resource::Queue(&path, known.as_deref());
+        let tags = request.fields.tags.as_ref().filter(|tags| !tags.is_empty()).map_or(Tags::None, Tags::Pairs);
+        self.authorise_with(caller, Action::CreateQueue, resource, tags)?;
+        if !matches!(tags, Tags::None) {
+            self.authorise_with(caller, Action::TagQueue, resource, tags)?;
+        }
         let is_fifo = path.name.is_fifo();
         if request.is_fifo.is_some_and(|said| said != is_fifo) {
             let said = if is_fifo { "standard" } else { "FIFO" };

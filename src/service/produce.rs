@@ -45,9 +45,9 @@ pub struct Acked {
 }
 
 pub struct ProduceSession {
-    engine: Engine,
+    broker: Arc<Broker>,
+    caller: Caller,
     queue: Arc<QueueDefinition>,
-    sender: Arc<str>,
     producer: Option<Arc<str>>,
     /// The lowest sequence that was refused for now; 0: none.
     missing: Arc<AtomicU64>,
@@ -61,7 +61,11 @@ pub struct ProduceSession {
 }
 
 impl Broker {
-    pub async fn open_produce(&self, caller: &Caller, request: OpenProduce) -> Result<ProduceSession, Refusal> {
+    pub async fn open_produce(
+        self: &Arc<Self>,
+        caller: &Caller,
+        request: OpenProduce,
+    ) -> Result<ProduceSession, Refusal> {
         self.refuse_when_draining()?;
         let queue = self.queue_for(caller, Action::Send, "open.queue", &request.queue)?;
         let producer = check::short_id("open.producer_id", &request.producer_id)?;
@@ -70,9 +74,9 @@ impl Broker {
             None => 0,
         };
         Ok(ProduceSession {
-            engine: self.engine.clone(),
+            broker: self.clone(),
+            caller: caller.clone(),
             queue,
-            sender: caller.principal.clone(),
             producer,
             missing: Arc::new(AtomicU64::new(0)),
             last_sequence,
@@ -105,6 +109,7 @@ impl ProduceSession {
 
     /// Takes a batch. An error is one of the whole session.
     pub fn push(&mut self, first_sequence: u64, messages: Vec<Message>) -> Result<(), Refusal> {
+        self.broker.authorise_still(&self.caller, Action::Send, &self.queue)?;
         send::check_batch(&messages).map_err(in_batch)?;
         self.follow(first_sequence, messages.len() as u64)?;
         let bytes = messages.iter().map(|message| message.body.len() as u64).sum();
@@ -117,12 +122,12 @@ impl ProduceSession {
             return Ok(());
         }
         let batch = Batch {
-            engine: self.engine.clone(),
+            engine: self.broker.engine.clone(),
             queue: self.queue.clone(),
             first_sequence,
             producer: self.producer.clone(),
             missing: self.missing.clone(),
-            sender: self.sender.clone(),
+            sender: self.caller.principal.clone(),
         };
         if refused.is_empty() {
             self.outstanding.push(async move {

@@ -1,7 +1,7 @@
 //! Settles leases: done, not done, still working, or never going to work. Whichever call or protocol leased them.
 
 use super::{
-    authorise::Action,
+    authorise::{Action, Resource},
     broker::{Broker, Caller},
     check,
     words::{Outcome, QueueDefinition, Receipt},
@@ -55,10 +55,55 @@ pub struct SettleFailure {
 impl Broker {
     /// Returns only the failures; everything else is durable.
     pub async fn settle(&self, caller: &Caller, request: Settle) -> Result<Vec<SettleFailure>, Refusal> {
-        let queue = self.queue_for(caller, Action::DeleteMessage, "queue", &request.queue)?;
+        let mut actions = Actions::of(&request.settlements);
+        let queue = self.queue_for(caller, actions.first(), "queue", &request.queue)?;
+        actions.rest(|action| self.authorise(caller, action, Resource::Queue(&queue.path, Some(&queue))))?;
         check::entries("settlements", request.settlements.len())?;
         let parsed = parse(&self.engine, &queue, request.settlements);
         parsed.run(self.engine.clone(), queue).await
+    }
+}
+
+/// What the settlements of one call need, each action once.
+#[derive(Default)]
+pub(super) struct Actions {
+    delete: bool,
+    change_visibility: bool,
+    dead_letter: bool,
+}
+
+impl Actions {
+    pub(super) fn of(settlements: &[Settlement]) -> Self {
+        let mut actions = Self::default();
+        for settlement in settlements {
+            match settlement.decision {
+                Decision::Ack | Decision::Missing => actions.delete = true,
+                Decision::Nack { .. } | Decision::Extend { .. } => actions.change_visibility = true,
+                Decision::DeadLetter { .. } => actions.dead_letter = true,
+            }
+        }
+        actions
+    }
+
+    /// Takes out one; of no settlements at all, the one that most calls need.
+    pub(super) fn first(&mut self) -> Action {
+        if std::mem::take(&mut self.delete) {
+            return Action::DeleteMessage;
+        }
+        if std::mem::take(&mut self.change_visibility) {
+            return Action::ChangeVisibility;
+        }
+        if std::mem::take(&mut self.dead_letter) { Action::DeadLetter } else { Action::DeleteMessage }
+    }
+
+    pub(super) fn rest(self, mut ask: impl FnMut(Action) -> Result<(), Refusal>) -> Result<(), Refusal> {
+        let Self { delete, change_visibility, dead_letter } = self;
+        let needed = [
+            (delete, Action::DeleteMessage),
+            (change_visibility, Action::ChangeVisibility),
+            (dead_letter, Action::DeadLetter),
+        ];
+        needed.into_iter().filter(|(needed, _)| *needed).try_for_each(|(_, action)| ask(action))
     }
 }
 

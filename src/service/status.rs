@@ -1,7 +1,7 @@
 //! What the server says about itself, and the few things about it that can be told at run time.
 
 use super::{
-    authorise::{Action, Resource, authorise},
+    authorise::{Action, Resource},
     broker::{Broker, Caller, ConfigValue, Rules},
     check,
 };
@@ -58,7 +58,7 @@ pub struct Status {
 impl Broker {
     /// Whether the caller may do this to the server itself.
     pub fn authorise_server(&self, caller: &Caller, action: Action) -> Result<(), Refusal> {
-        authorise(caller, action, Resource::Server)
+        self.authorise(caller, action, Resource::Server)
     }
 
     pub fn server_info(&self, caller: &Caller) -> Result<ServerInfo, Refusal> {

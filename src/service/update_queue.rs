@@ -1,17 +1,20 @@
 //! Changes some settings of a queue, and only if nobody else did in between when the caller says which state it saw.
 
 use super::{
-    authorise::Action,
+    authorise::{Action, Resource},
     broker::{Broker, Caller},
     get_queue::QueueView,
     settings::QueueFields,
     words::QueueDefinition,
 };
-use crate::base::{
-    name::Region,
-    reason::{Reason, Refusal},
+use crate::{
+    base::{
+        name::Region,
+        reason::{Reason, Refusal},
+    },
+    domain::policy::request::Tags,
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 #[derive(Clone, Debug, Default)]
 pub struct UpdateQueue {
@@ -26,6 +29,9 @@ pub struct UpdateQueue {
 impl Broker {
     pub async fn update_queue(&self, caller: &Caller, request: UpdateQueue) -> Result<QueueView, Refusal> {
         let queue = self.queue_for(caller, Action::UpdateQueue, "queue.name", &request.name)?;
+        if let Some(tags) = &request.fields.tags {
+            self.authorise_tags(caller, &queue, tags)?;
+        }
         let revision = expected_revision(self.region(), &queue, &request.etag, "queue.etag")?;
         let options = self.lay_over(caller, &queue.path, queue.options.clone(), &request.fields)?;
         if request.validate_only {
@@ -48,6 +54,26 @@ impl Broker {
                 result => return result.map(|definition| self.plain_view(definition)),
             }
         }
+    }
+}
+
+impl Broker {
+    /// All tags are replaced: some are set, and those that are not named again are taken away.
+    fn authorise_tags(
+        &self,
+        caller: &Caller,
+        queue: &QueueDefinition,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), Refusal> {
+        let resource = Resource::Queue(&queue.path, Some(queue));
+        let gone: Vec<_> = queue.options.tags.keys().filter(|key| !tags.contains_key(*key)).cloned().collect();
+        if !tags.is_empty() {
+            self.authorise_with(caller, Action::TagQueue, resource, Tags::Pairs(tags))?;
+        }
+        if !gone.is_empty() {
+            self.authorise_with(caller, Action::UntagQueue, resource, Tags::Names(&gone))?;
+        }
+        Ok(())
     }
 }
 

@@ -11,4 +11,5 @@ mod grpc_reasons;
 mod grpc_server;
 mod grpc_unary;
 mod grpc_walk;
+mod policies;
 mod tls;

@@ -2,11 +2,11 @@
 //! its own account a caller needs one, of its own policies or of the queue's; in another account it needs both.
 
 use super::{
-    action::Reach,
+    action::{Action, Reach},
     document::{Policy, Verdict},
     request::Request,
 };
-use std::{borrow::Borrow, fmt};
+use std::borrow::Borrow;
 
 /// Where a deciding statement stands.
 #[derive(Clone, Copy, Debug)]
@@ -99,16 +99,17 @@ pub fn decide<'a, P: Borrow<Policy>>(
     }
 }
 
-impl fmt::Display for Refused<'_> {
+impl Refused<'_> {
     /// The end of the sentence "… is not authorized to perform … on resource …".
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Explicitly(Source::Identity { .. }) => "with an explicit deny in an identity-based policy",
-            Self::Explicitly(Source::Queue { .. }) => "with an explicit deny in a resource-based policy",
-            Self::NoIdentityStatement => "because no identity-based policy allows the action",
-            Self::NoQueueStatement => "because no resource-based policy allows the action",
-            Self::OwnerOnly => "because only the account that owns the resource may do that",
-        })
+    pub fn sentence(&self, action: Action) -> String {
+        let action = action.as_str();
+        match self {
+            Self::Explicitly(Source::Identity { .. }) => "with an explicit deny in an identity-based policy".to_owned(),
+            Self::Explicitly(Source::Queue { .. }) => "with an explicit deny in a resource-based policy".to_owned(),
+            Self::NoIdentityStatement => format!("because no identity-based policy allows the {action} action"),
+            Self::NoQueueStatement => format!("because no resource-based policy allows the {action} action"),
+            Self::OwnerOnly => format!("because only the account that owns the resource has the {action} action"),
+        }
     }
 }
 

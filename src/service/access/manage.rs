@@ -13,7 +13,7 @@ use crate::{
         time::Timestamp,
     },
     service::{
-        authorise::{Action, Resource, authorise},
+        authorise::{Action, Resource},
         broker::{Broker, Caller},
         check,
     },
@@ -112,7 +112,7 @@ impl Broker {
         // The server's own account stands for whoever runs the server.
         let account = if caller.account == self.facts.account { &caller.account } else { account };
         let namespace = Namespace { account: account.clone(), region: caller.region.clone() };
-        authorise(caller, action, Resource::Namespace(&namespace))
+        self.authorise(caller, action, Resource::Namespace(&namespace))
     }
 
     async fn blocking<T: Send + 'static>(

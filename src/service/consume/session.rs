@@ -11,6 +11,7 @@ use crate::{
     },
     engine::message::{Outcome, Receipt, ReceiveOptions},
     service::{
+        authorise::Action,
         broker::Broker,
         check,
         get_queue::{Figures, QueueView},
@@ -219,7 +220,11 @@ impl ConsumeSession {
         };
         let (broker, queue) = (self.broker.clone(), self.queue.clone());
         let counts = self.flush_at.is_none();
-        self.receiving = Some(Box::pin(receive(broker, queue, options, counts)));
+        let allowed = broker.authorise_still(&self.held.owner, Action::Receive, &queue);
+        self.receiving = Some(Box::pin(async move {
+            allowed?;
+            receive(broker, queue, options, counts).await
+        }));
     }
 
     async fn received(&mut self, received: Received) {
@@ -318,6 +323,8 @@ impl ConsumeSession {
             return Err(Refusal::new(Reason::UnexpectedFrame, message).at("settle.settle_id"));
         }
         check::entries("settle.settlements", settlements.len())?;
+        let ask = |action| self.broker.authorise_still(&self.held.owner, action, &self.queue);
+        settle::Actions::of(&settlements).rest(ask)?;
         self.last_settle_id = Some(settle_id);
         let mut parsed = settle::parse(&self.broker.engine, &self.queue, settlements);
         let now = Instant::now();
