@@ -80,7 +80,7 @@ async fn with_orders() -> TestBroker {
 
 async fn send(broker: &Broker, caller: &Caller, queue: &str) -> Result<(), Refusal> {
     let messages = vec![Message { body: "1".into(), ..Message::default() }];
-    broker.send(caller, Send { queue: queue.into(), messages }).await.map(drop)
+    broker.send(caller, Send { queue: queue.into(), messages, ..Send::default() }).await.map(drop)
 }
 
 async fn receive(broker: &Broker, caller: &Caller, queue: &str) -> Result<Vec<String>, Refusal> {
