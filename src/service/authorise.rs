@@ -146,7 +146,7 @@ impl Broker {
 }
 
 impl<'a> Resource<'a> {
-    fn definition(self) -> Option<&'a QueueDefinition> {
+    pub(super) fn definition(self) -> Option<&'a QueueDefinition> {
         match self {
             Self::Queue(_, definition) => definition,
             Self::Namespace(_) | Self::Server => None,

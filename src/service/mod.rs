@@ -23,6 +23,7 @@ pub(crate) mod check;
 pub mod consume;
 pub mod create_queue;
 pub mod delete_queue;
+pub mod explain;
 pub mod get_queue;
 pub mod list_queues;
 mod ordered;

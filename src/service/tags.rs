@@ -6,7 +6,10 @@ use super::{
     settings::check_tags,
     words::{QueueDefinition, QueueOptions},
 };
-use crate::base::reason::{Reason, Refusal};
+use crate::{
+    base::reason::{Reason, Refusal},
+    domain::policy::request::Tags,
+};
 use std::{collections::BTreeMap, sync::Arc};
 
 #[derive(Clone, Debug, Default)]
@@ -23,12 +26,13 @@ pub struct UntagQueue {
 
 impl Broker {
     pub async fn tag_queue(&self, caller: &Caller, request: TagQueue) -> Result<(), Refusal> {
-        let queue = self.queue_for(caller, Action::TagQueue, "name", &request.name)?;
+        let tags = request.tags.iter().cloned().collect();
+        let queue = self.queue_with(caller, Action::TagQueue, "name", &request.name, Tags::Pairs(&tags))?;
         self.change_tags(queue, |tags| tags.extend(request.tags.iter().cloned())).await
     }
 
     pub async fn untag_queue(&self, caller: &Caller, request: UntagQueue) -> Result<(), Refusal> {
-        let queue = self.queue_for(caller, Action::UntagQueue, "name", &request.name)?;
+        let queue = self.queue_with(caller, Action::UntagQueue, "name", &request.name, Tags::Names(&request.keys))?;
         self.change_tags(queue, |tags| tags.retain(|key, _| !request.keys.contains(key))).await
     }
 

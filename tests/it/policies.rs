@@ -12,6 +12,7 @@ use forebay::{
         broker::{Broker, Caller, Via},
         create_queue::CreateQueue,
         delete_queue::DeleteQueue,
+        explain::Explain,
         get_queue::GetQueue,
         list_queues::ListQueues,
         peek::Peek,
@@ -22,6 +23,7 @@ use forebay::{
         send::{Message, Send},
         settings::QueueFields,
         settle::{Decision, Settle, Settlement},
+        tags::{TagQueue, UntagQueue},
         update_queue::UpdateQueue,
     },
 };
@@ -238,6 +240,77 @@ async fn tags_decide_about_queues_that_have_them_and_queues_to_be_made() {
     denied(uses.update_queue(&ann, retag(tags("red"))).await);
     denied(uses.update_queue(&ann, retag(Some(BTreeMap::new()))).await);
     uses.update_queue(&ann, retag(tags("blue"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn tags_set_and_taken_one_by_one_are_judged_too() {
+    let broker = with_orders().await;
+    let uses = &broker.broker;
+    let only_stage = r#","Resource":"*","Condition":{"ForAllValues:StringEquals":{"aws:TagKeys":"stage"}}"#;
+    let ann =
+        caller(&broker, "", "ann", &[&statement("Allow", r#"["sqs:TagQueue","sqs:UntagQueue"]"#, only_stage)]).await;
+    let tag = |key: &str| TagQueue { name: "orders".into(), tags: vec![(key.to_owned(), "x".to_owned())] };
+    let untag = |key: &str| UntagQueue { name: "orders".into(), keys: vec![key.to_owned()] };
+    uses.tag_queue(&ann, tag("stage")).await.unwrap();
+    denied(uses.tag_queue(&ann, tag("team")).await);
+    denied(uses.untag_queue(&ann, untag("team")).await);
+    uses.untag_queue(&ann, untag("stage")).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_explanation_says_what_a_call_would_be_told_and_by_which_statement() {
+    let broker = with_orders().await;
+    let (uses, owner) = (&broker.broker, admin(&broker));
+    let only_send = statement("Allow", r#""sqs:SendMessage""#, &format!(r#","Resource":"{ORDERS}""#));
+    let ann = caller(&broker, "", "ann", &[&only_send]).await;
+    let other = caller(&broker, OTHER, "bob", &[]).await;
+    let near = r#","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#;
+    set_policy(&broker, &of_queue("Allow", &format!(r#"{{"AWS":"{OTHER}"}}"#), r#""sqs:ReceiveMessage""#, near)).await;
+    let explain = |caller: &Caller, principal: &str, action: &str, resource: &str, source_ip: &str| {
+        let (principal, action, resource) = (principal.to_owned(), action.to_owned(), resource.to_owned());
+        uses.explain_access(
+            caller,
+            &Explain { principal, action, resource, source_ip: source_ip.into(), secure: false },
+        )
+    };
+    let (ann_arn, bob_arn) = ("arn:aws:iam::000000000000:user/ann", "arn:aws:iam::111111111111:user/bob");
+    let of_ann = format!("policies[0] of {ann_arn}: s");
+    let of_orders = format!("policy of {ORDERS}: s");
+    for (principal, action, resource, ip, allowed, deciding) in [
+        ("", "sqs:SendMessage", "orders", "", true, ""),
+        (ann_arn, "SQS:sendmessage", "orders", "", true, of_ann.as_str()),
+        (ann.identity.key_id.as_deref().unwrap(), "sqs:SendMessage", ORDERS, "", true, of_ann.as_str()),
+        (ann_arn, "sqs:ReceiveMessage", FULL, "", false, ""),
+        (ann_arn, "sqs:SendMessage", "nowhere", "", false, ""),
+        (ann_arn, "sqs:ListQueues", "", "", false, ""),
+        (ann_arn, "forebay:Drain", "", "", false, ""),
+        (bob_arn, "sqs:ReceiveMessage", ORDERS, "10.1.2.3", true, of_orders.as_str()),
+        (OTHER, "sqs:ReceiveMessage", ORDERS, "10.1.2.3", true, of_orders.as_str()),
+        (bob_arn, "sqs:ReceiveMessage", ORDERS, "11.1.2.3", false, ""),
+        (bob_arn, "sqs:DeleteQueue", ORDERS, "10.1.2.3", false, ""),
+    ] {
+        let told = explain(&owner, principal, action, resource, ip).unwrap();
+        let by: Vec<_> = told.deciding.iter().map(|by| format!("{}: {}", by.policy, by.statement)).collect();
+        assert_eq!((told.allowed, by.join(", ").as_str()), (allowed, deciding), "{}", told.explanation);
+        assert_eq!(told.explanation.contains(" may not perform "), !allowed, "{}", told.explanation);
+    }
+    let refused = |caller: &Caller, principal: &str, action: &str, resource: &str, ip: &str| {
+        let refusal = explain(caller, principal, action, resource, ip).expect_err("refused");
+        (refusal.reason, refusal.field)
+    };
+    let at = |field: &str| (Reason::InvalidArgument, Some(field.to_owned()));
+    assert_eq!(refused(&owner, "", "sqs:Fly", "orders", ""), at("action"));
+    assert_eq!(refused(&owner, "", "sqs:SendMessage", "a b", ""), at("resource"));
+    assert_eq!(refused(&owner, "", "sqs:SendMessage", "arn:aws:sns:us-east-1:000000000000:t", ""), at("resource"));
+    assert_eq!(refused(&owner, "", "sqs:SendMessage", "orders", "here"), at("source_ip"));
+    let nobody = "arn:aws:iam::000000000000:user/nobody";
+    assert_eq!(refused(&owner, nobody, "sqs:SendMessage", "orders", "").0, Reason::AccessKeyNotFound);
+    assert_eq!(refused(&owner, "AKIANOBODY", "sqs:SendMessage", "orders", "").0, Reason::AccessKeyNotFound);
+    // Each account explains its own, and only who may.
+    assert_eq!(refused(&other, ann_arn, "sqs:SendMessage", ORDERS, "").0, Reason::AccessDenied);
+    assert_eq!(refused(&other, "", "sqs:SendMessage", ORDERS, "").0, Reason::AccessDenied);
+    assert!(explain(&other, "", "sqs:SendMessage", "mine", "").unwrap().allowed);
+    assert_eq!(refused(&ann, "", "sqs:SendMessage", "orders", "").0, Reason::AccessDenied);
 }
 
 #[tokio::test]
