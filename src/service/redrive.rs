@@ -100,7 +100,9 @@ impl Broker {
 
     fn destination(&self, caller: &Caller, source: &QueueDefinition, name: &str) -> Result<QueueId, Refusal> {
         const FIELD: &str = "destination_queue";
-        let destination = self.queue_for(caller, Action::StartRedrive, FIELD, name)?;
+        let destination = self
+            .queue_for(caller, Action::StartRedrive, FIELD, name)
+            .map_err(|refusal| if refusal.reason == Reason::QueueNotFound { refusal.at(FIELD) } else { refusal })?;
         if destination.id == source.id {
             return Err(check::outside(
                 FIELD,

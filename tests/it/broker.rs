@@ -58,11 +58,28 @@ pub(crate) async fn start_with(options: ServerOptions) -> TestBroker {
 
 pub(crate) async fn start_limited(options: ServerOptions, in_flight_max: usize, queues_max: usize) -> TestBroker {
     let dir = tempfile::tempdir().unwrap();
+    let access = access_keys(dir.path());
+    start_in(dir, access, options, in_flight_max, queues_max).await
+}
+
+/// A broker of the development profile: nobody signs.
+pub(crate) async fn start_dev(in_flight_max: usize) -> TestBroker {
+    let dir = tempfile::tempdir().unwrap();
+    let access = AccessKeys::open(KeyFile::new(Arc::new(SysIo), dir.path()), Trust::Anybody).unwrap();
+    start_in(dir, Arc::new(access), ServerOptions::default(), in_flight_max, 1000).await
+}
+
+async fn start_in(
+    dir: tempfile::TempDir,
+    access: Arc<AccessKeys>,
+    options: ServerOptions,
+    in_flight_max: usize,
+    queues_max: usize,
+) -> TestBroker {
     let limited = EngineOptions { in_flight_max, queues_max, ..engine_options(dir.path()) };
     let engine = open(&limited, engine_host()).unwrap();
     let draining = CancellationToken::new();
     let entropy = Box::new(SystemEntropy::default());
-    let access = access_keys(dir.path());
     let broker = Broker::new(engine.clone(), Arc::new(SystemClock), entropy, draining.clone(), access, facts());
     let broker = Arc::new(broker);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -3,6 +3,9 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the one variant it expects")]
 
 mod access;
+mod aws;
+mod aws_errors;
+mod aws_sqs;
 mod broker;
 mod cli;
 mod grpc_consume;

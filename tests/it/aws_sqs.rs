@@ -1,0 +1,231 @@
+//! SQS over its real port: what clients rely on besides the errors.
+
+use crate::{
+    aws::{call, done, query, send},
+    broker::{TestBroker, bodies, message, start, start_dev},
+};
+use forebay::proto::queue::v1 as wire;
+use serde_json::{Value, json};
+
+async fn create(broker: &TestBroker, name: &str, attributes: Value) -> String {
+    let created = done(broker, "CreateQueue", &json!({"QueueName": name, "Attributes": attributes})).await;
+    created["QueueUrl"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_message_goes_in_and_comes_out_with_its_digests() {
+    let broker = start_dev(100).await;
+    let url = create(&broker, "q", json!({})).await;
+    assert_eq!(url, "http://127.0.0.1:9400/000000000000/q", "the public URL");
+    let trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    let sent = done(
+        &broker,
+        "SendMessage",
+        &json!({
+            "QueueUrl": url, "MessageBody": "a\r\n\"b\" ä",
+            "MessageAttributes": {
+                "foo.a": {"DataType": "Binary", "BinaryValue": "AAE="},
+                "foo.b": {"DataType": "String.custom", "StringValue": "x"},
+                "other": {"DataType": "Number", "StringValue": "1"},
+            },
+            "MessageSystemAttributes": {"AWSTraceHeader": {"DataType": "String", "StringValue": trace}},
+        }),
+    )
+    .await;
+    assert_eq!(sent["MD5OfMessageSystemAttributes"], "5ae4d5d7636402d80f4eb6d213245a88");
+    let ask = json!({
+        "QueueUrl": url, "MessageAttributeNames": ["foo.*"], "AttributeNames": ["SenderId"],
+        "MessageSystemAttributeNames": ["ApproximateReceiveCount", "AWSTraceHeader"],
+    });
+    let received = &done(&broker, "ReceiveMessage", &ask).await["Messages"][0];
+    assert_eq!((&received["Body"], &received["MD5OfBody"]), (&json!("a\r\n\"b\" ä"), &sent["MD5OfMessageBody"]));
+    assert_eq!(received["MessageId"], sent["MessageId"]);
+    assert_eq!(received["Attributes"], json!({"ApproximateReceiveCount": "1", "AWSTraceHeader": trace}));
+    let selected = json!({
+        "foo.a": {"DataType": "Binary", "BinaryValue": "AAE="},
+        "foo.b": {"DataType": "String.custom", "StringValue": "x"},
+    });
+    assert_eq!(received["MessageAttributes"], selected);
+    // The digest of a selection is not that of the whole.
+    assert_ne!(received["MD5OfMessageAttributes"], sent["MD5OfMessageAttributes"]);
+    let delete = json!({"QueueUrl": url, "ReceiptHandle": received["ReceiptHandle"]});
+    let deleted = call(&broker, "DeleteMessage", &delete).await;
+    assert_eq!((deleted.status, deleted.body.as_str()), (200, ""));
+    assert_eq!(call(&broker, "DeleteMessage", &delete).await.status, 200, "deleting twice is fine");
+    assert_eq!(done(&broker, "ReceiveMessage", &json!({"QueueUrl": url})).await, json!({}));
+}
+
+#[tokio::test]
+async fn query_answers_in_xml_that_keeps_the_body() {
+    let broker = start_dev(100).await;
+    create(&broker, "q", json!({})).await;
+    let body = "<a b=\"c\">&\r\n</a>";
+    let sent = query(&broker, "/000000000000/q", "SendMessage", &json!({"MessageBody": body})).await;
+    assert_eq!((sent.status, sent.header("content-type")), (200, "text/xml"));
+    assert_eq!(sent.xml("RequestId").as_deref(), Some(sent.header("x-amzn-requestid")));
+    let url = "http%3A%2F%2Felsewhere%3A1%2Fqueue%2Fus-east-1%2F000000000000%2Fq";
+    let get = format!("GET /?Action=ReceiveMessage&Version=2012-11-05&QueueUrl={url}&AttributeName.1=All HTTP/1.1");
+    let received = send(broker.address, &get, b"").await;
+    assert_eq!(received.xml("Body").as_deref(), Some(body));
+    assert_eq!(received.xml("MD5OfBody"), sent.xml("MD5OfMessageBody"));
+    assert!(received.body.contains("<Attribute><Name>ApproximateReceiveCount</Name><Value>1</Value></Attribute>"));
+    let empty = send(broker.address, &get, b"").await;
+    assert!(empty.body.contains("<ReceiveMessageResult></ReceiveMessageResult>"), "{}", empty.body);
+    let get = "GET /000000000000/q?Action=GetQueueAttributes&AttributeName.1=VisibilityTimeout HTTP/1.1";
+    let attributes = send(broker.address, get, b"").await;
+    assert!(attributes.body.contains("<Attribute><Name>VisibilityTimeout</Name><Value>30</Value></Attribute>"));
+    let json = send(broker.address, &format!("{get}\r\naccept: application/json"), b"").await.json();
+    let result = &json["GetQueueAttributesResponse"]["GetQueueAttributesResult"];
+    assert_eq!(result["Attribute"], json!([{"Name": "VisibilityTimeout", "Value": "30"}]));
+}
+
+#[tokio::test]
+async fn both_protocols_settle_each_others_receipts() {
+    let broker = start_dev(100).await;
+    let url = create(&broker, "q", json!({})).await;
+    let mut native = broker.queues().await;
+    let messages = vec![message("native")];
+    native.send(wire::SendRequest { queue: "q".into(), messages, durability: 0 }).await.unwrap();
+    let received = done(&broker, "ReceiveMessage", &json!({"QueueUrl": url})).await;
+    assert_eq!(received["Messages"][0]["Body"], "native");
+    let receipt_handle = received["Messages"][0]["ReceiptHandle"].as_str().unwrap().to_owned();
+    let outcome = Some(wire::settlement::Outcome::Ack(wire::Ack {}));
+    let settlements = vec![wire::Settlement { receipt_handle, outcome }];
+    let settled = native.settle(wire::SettleRequest { queue: "q".into(), settlements }).await.unwrap().into_inner();
+    assert!(settled.failures.is_empty(), "{settled:?}");
+
+    done(&broker, "SendMessage", &json!({"QueueUrl": url, "MessageBody": "aws"})).await;
+    let ask = wire::ReceiveRequest { queue: "q".into(), ..Default::default() };
+    let leased = native.receive(ask).await.unwrap().into_inner().messages;
+    assert_eq!(bodies(&leased), ["aws"]);
+    done(&broker, "DeleteMessage", &json!({"QueueUrl": url, "ReceiptHandle": leased[0].receipt_handle})).await;
+    let ask = json!({"QueueUrl": url, "AttributeNames": ["ApproximateNumberOfMessagesNotVisible"]});
+    let left = done(&broker, "GetQueueAttributes", &ask).await;
+    assert_eq!(left["Attributes"]["ApproximateNumberOfMessagesNotVisible"], "0");
+}
+
+#[tokio::test]
+async fn attributes_are_kept_as_they_were_set() {
+    let broker = start_dev(100).await;
+    create(&broker, "dead", json!({})).await;
+    let arn = "arn:aws:sqs:us-east-1:000000000000:dead";
+    let policy = format!(
+        "{{ \"Version\": \"2012-10-17\",  \"Statement\": [{{\"Effect\":\"Allow\",\"Principal\":\"*\",\
+         \"Action\":\"sqs:SendMessage\",\"Resource\":\"{arn}\"}}] }}"
+    );
+    let set = json!({
+        "DelaySeconds": "7", "MaximumMessageSize": "2048", "MessageRetentionPeriod": "60",
+        "ReceiveMessageWaitTimeSeconds": "1", "VisibilityTimeout": "0", "Policy": policy,
+        "RedrivePolicy": json!({"deadLetterTargetArn": arn, "maxReceiveCount": "5"}).to_string(),
+        "RedriveAllowPolicy": "{\"redrivePermission\":\"denyAll\"}", "KmsMasterKeyId": "alias/k",
+        "KmsDataKeyReusePeriodSeconds": "60",
+    });
+    let url = create(&broker, "q", set.clone()).await;
+    assert_eq!(create(&broker, "q", set.clone()).await, url, "the same once more is the same queue");
+    let all = done(&broker, "GetQueueAttributes", &json!({"QueueUrl": url, "AttributeNames": ["All"]})).await;
+    let all = &all["Attributes"];
+    for name in set.as_object().unwrap().keys().filter(|name| *name != "RedrivePolicy") {
+        assert_eq!(all[name], set[name], "{name}");
+    }
+    assert_eq!(all["RedrivePolicy"], format!("{{\"deadLetterTargetArn\":\"{arn}\",\"maxReceiveCount\":5}}"));
+    assert_eq!((&all["SqsManagedSseEnabled"], &all["QueueArn"]), (&json!("false"), &json!(arn.replace("dead", "q"))));
+    let none = json!({"Policy": "", "RedrivePolicy": "", "KmsMasterKeyId": "", "SqsManagedSseEnabled": "False"});
+    done(&broker, "SetQueueAttributes", &json!({"QueueUrl": url, "Attributes": none})).await;
+    let all = done(&broker, "GetQueueAttributes", &json!({"QueueUrl": url, "AttributeNames": ["All"]})).await;
+    let gone = ["Policy", "RedrivePolicy", "KmsMasterKeyId"].iter().all(|name| all["Attributes"].get(name).is_none());
+    assert!(gone && all["Attributes"]["SqsManagedSseEnabled"] == "false", "{all}");
+    assert_eq!(done(&broker, "GetQueueAttributes", &json!({"QueueUrl": url})).await, json!({}));
+    let sources = done(&broker, "ListDeadLetterSourceQueues", &json!({"QueueUrl": url.replace("/q", "/dead")})).await;
+    assert_eq!(sources, json!({}), "the policy is gone");
+}
+
+#[tokio::test]
+async fn accounts_and_regions_are_apart() {
+    let broker = start_dev(100).await;
+    create(&broker, "q", json!({})).await;
+    let list = |credential: &'static str| {
+        let signature =
+            format!("AWS4-HMAC-SHA256 Credential={credential}/sqs/aws4_request, SignedHeaders=host, Signature=0");
+        let target = "x-amz-target: AmazonSQS.ListQueues\r\nx-amz-date: 20261124T000000Z";
+        let head = format!("POST / HTTP/1.1\r\n{target}\r\nauthorization: {signature}");
+        let address = broker.address;
+        async move { send(address, &head, b"{}").await.json() }
+    };
+    let own = json!({"QueueUrls": ["http://127.0.0.1:9400/000000000000/q"]});
+    assert_eq!(list("000000000000/20261124/us-east-1").await, own);
+    assert_eq!(list("111111111111/20261124/us-east-1").await, json!({}));
+    assert_eq!(list("000000000000/20261124/eu-north-1").await, json!({}));
+}
+
+#[tokio::test]
+async fn a_request_without_a_good_signature_is_refused_with_awss_code() {
+    let broker = start().await;
+    let unsigned = call(&broker, "ListQueues", &json!({})).await;
+    assert_eq!((unsigned.status, unsigned.header("x-amzn-query-error")), (403, "MissingAuthenticationToken;Sender"));
+    let signed = |id: &str, rest: &str| {
+        let scope = "20261124/us-east-1/sqs/aws4_request";
+        let header = format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders=host{rest}");
+        let dated = "content-type: application/x-www-form-urlencoded\r\nx-amz-date: 20261124T000000Z";
+        format!("POST / HTTP/1.1\r\n{dated}\r\nauthorization: {header}")
+    };
+    let body = b"Action=ListQueues&Version=2012-11-05";
+    let zeros = format!(", Signature={}", "0".repeat(64));
+    for (head, code) in [
+        (signed("AKIANOBODY", &zeros), "InvalidClientTokenId"),
+        (signed(crate::broker::KEY_ID, &zeros), "SignatureDoesNotMatch"),
+        (signed(crate::broker::KEY_ID, ""), "IncompleteSignature"),
+    ] {
+        let refused = send(broker.address, &head, body).await;
+        assert_eq!((refused.status, refused.xml("Code").as_deref()), (403, Some(code)), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn people_from_emulators_find_their_endpoints() {
+    let broker = start_dev(100).await;
+    let url = create(&broker, "q", json!({})).await;
+    for (body, delay) in [("seen", 0), ("later", 900)] {
+        done(&broker, "SendMessage", &json!({"QueueUrl": url, "MessageBody": body, "DelaySeconds": delay})).await;
+    }
+    assert_eq!(send(broker.address, "GET /health HTTP/1.1", b"").await.json()["status"], "ok");
+    let health = send(broker.address, "GET /_localstack/health HTTP/1.1", b"").await;
+    assert_eq!((health.status, &health.json()["services"]["sqs"]), (200, &json!("running")));
+    let peek = |query: &'static str| {
+        let head = format!("GET /_aws/sqs/messages?QueueUrl=http://localhost/000000000000/q{query} HTTP/1.1");
+        let address = broker.address;
+        async move { send(address, &format!("{head}\r\naccept: application/json"), b"").await.json() }
+    };
+    for _ in 0..2 {
+        let seen = peek("").await;
+        let messages = &seen["ReceiveMessageResponse"]["ReceiveMessageResult"]["Message"];
+        assert_eq!((messages[0]["Body"].as_str(), messages.get(1)), (Some("seen"), None), "{seen}");
+        assert_eq!(messages[0]["ReceiptHandle"], "SQS/BACKDOOR/ACCESS");
+    }
+    let seen = peek("&ShowDelayed=true").await;
+    let seen = &seen["ReceiveMessageResponse"]["ReceiveMessageResult"]["Message"];
+    assert_eq!(seen.as_array().map(Vec::len), Some(2));
+    let head = "GET /_aws/sqs/messages/us-east-1/000000000000/q HTTP/1.1";
+    assert_eq!(send(broker.address, head, b"").await.xml("Body").as_deref(), Some("seen"));
+    let missing =
+        send(broker.address, "GET /_aws/sqs/messages?QueueUrl=http://x/000000000000/none HTTP/1.1", b"").await;
+    assert_eq!(missing.xml("Code").as_deref(), Some("AWS.SimpleQueueService.NonExistentQueue"));
+}
+
+#[tokio::test]
+async fn a_browser_may_ask_and_what_is_unknown_is_answered_as_such() {
+    let broker = start_dev(100).await;
+    let asks = "access-control-request-method: POST\r\naccess-control-request-headers: authorization,x-amz-target";
+    let preflight =
+        send(broker.address, &format!("OPTIONS / HTTP/1.1\r\norigin: https://page.example\r\n{asks}"), b"").await;
+    assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (200, "*"));
+    assert_eq!(preflight.header("access-control-allow-headers"), "authorization,x-amz-target");
+    let unknown = call(&broker, "Nothing", &json!({})).await;
+    let body = "{\"__type\":\"com.amazon.coral.service#UnknownOperationException\"}";
+    assert_eq!((unknown.status, unknown.body.as_str()), (400, body));
+    let head = "POST / HTTP/1.1\r\nx-amz-target: AmazonSQS.ListQueues";
+    let broken = send(broker.address, head, b"{\"MaxResults\":").await;
+    assert_eq!((broken.status, broken.header("x-amzn-query-error")), (400, "MalformedInput;Sender"));
+    let expecting = format!("{head}\r\nexpect: 100-continue");
+    let answer = send(broker.address, &expecting, b"{}").await;
+    assert!(answer.status == 100 || answer.status == 200, "{answer:?}");
+}
