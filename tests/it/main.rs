@@ -5,6 +5,7 @@
 mod access;
 mod aws;
 mod aws_errors;
+mod aws_fuzz;
 mod aws_sqs;
 mod broker;
 mod cli;

@@ -11,6 +11,7 @@ use crate::{
     service::broker::{Broker, Caller},
 };
 use bytes::Bytes;
+use http::{HeaderValue, Uri, header::HOST, request::Parts};
 use std::{borrow::Cow, sync::Arc};
 
 /// The XML namespace of a service's answers.
@@ -28,19 +29,45 @@ pub(super) struct Call {
     pub(super) operation: &'static Operation,
     pub(super) form: Form,
     pub(super) request_id: String,
-    /// What the URLs of queues begin with, without a slash at the end.
-    pub(super) base_url: String,
-    /// Where the request was sent to.
-    pub(super) path: String,
+    pub(super) place: Place,
     pub(super) body: Bytes,
-    /// What the tracing header of the request says.
-    pub(super) trace: Option<String>,
+    /// The tracing header of the request.
+    pub(super) trace: Option<HeaderValue>,
+}
+
+/// Where a request was sent to. Nothing of it is copied.
+pub(super) struct Place {
+    uri: Uri,
+    host: Option<HeaderValue>,
+}
+
+impl Place {
+    pub(super) fn of(parts: &Parts) -> Self {
+        Self { uri: parts.uri.clone(), host: parts.headers.get(HOST).cloned() }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        self.uri.path()
+    }
 }
 
 /// The body of an answer that went well.
 pub(super) struct Reply(pub(super) Vec<u8>);
 
 impl Call {
+    /// What the URLs of queues begin with, without a slash at the end: the public URL that was configured, else the host
+    /// that the client used.
+    pub(super) fn base_url(&self) -> Cow<'_, str> {
+        let public = self.broker.public_url();
+        if !public.is_empty() {
+            return Cow::Borrowed(public);
+        }
+        let host = self.place.host.as_ref().and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| self.place.uri.authority().map(|authority| authority.as_str()));
+        let scheme = if self.caller.via.secure { "https" } else { "http" };
+        Cow::Owned(format!("{scheme}://{}", host.unwrap_or("localhost")))
+    }
+
     /// An answer with members; `bytes` is about how long it gets.
     pub(super) fn reply(&self, bytes: usize, members: impl FnOnce(&mut Writer)) -> Reply {
         let mut writer = Writer::with_capacity(self.form, bytes + 64);

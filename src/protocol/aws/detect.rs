@@ -32,7 +32,7 @@ impl Asked<'_> {
 }
 
 /// Looks at the head, and at the body when that holds a Query.
-pub(super) fn detect<'a>(parts: &'a Parts, body: &'a [u8], scope: Option<&str>) -> Asked<'a> {
+pub(super) fn detect<'a>(parts: &'a Parts, body: &'a [u8]) -> Asked<'a> {
     if let Some(target) = parts.headers.get(TARGET) {
         return Asked { form: writer::Form::Json, parameters: Form::default(), operation: by_target(target) };
     }
@@ -41,7 +41,7 @@ pub(super) fn detect<'a>(parts: &'a Parts, body: &'a [u8], scope: Option<&str>) 
     if parts.method == http::Method::POST && is_form(parts) {
         parameters.extend(body);
     }
-    let operation = by_action(parts, &parameters, scope);
+    let operation = by_action(parts, &parameters);
     let form = if wants_json(parts) { writer::Form::QueryJson } else { writer::Form::Xml };
     Asked { form, parameters, operation }
 }
@@ -54,17 +54,19 @@ fn by_target(target: &HeaderValue) -> Result<&'static Operation, Fault> {
     found.ok_or_else(|| Fault::new(&common::UNKNOWN_TARGET, ""))
 }
 
-fn by_action(parts: &Parts, parameters: &Form<'_>, scope: Option<&str>) -> Result<&'static Operation, Fault> {
+fn by_action(parts: &Parts, parameters: &Form<'_>) -> Result<&'static Operation, Fault> {
     let Some(action) = parameters.get("Action").filter(|action| !action.is_empty()) else {
         return Err(Fault::new(&common::UNKNOWN_OPERATION, ""));
     };
-    let service = match (parameters.get("Version"), scope) {
-        (Some(SQS_VERSION), _) => Some(Service::Sqs),
-        (Some(STS_VERSION), _) => Some(Service::Sts),
-        (_, Some("sqs")) => Some(Service::Sqs),
-        (_, Some("sts")) => Some(Service::Sts),
-        (None | Some(""), None) => Some(Service::Sqs),
-        _ => None,
+    let service = match parameters.get("Version").unwrap_or_default() {
+        SQS_VERSION => Some(Service::Sqs),
+        STS_VERSION => Some(Service::Sts),
+        version => match scope(parts).as_deref() {
+            Some("sqs") => Some(Service::Sqs),
+            Some("sts") => Some(Service::Sts),
+            None if version.is_empty() => Some(Service::Sqs),
+            _ => None,
+        },
     };
     let on_a_queue = parts.uri.path().trim_matches('/').contains('/');
     let found = service.and_then(|service| table::find(service, action));
@@ -81,13 +83,13 @@ fn is_form(parts: &Parts) -> bool {
     kind.is_empty() || kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
 
-pub(super) fn wants_json(parts: &Parts) -> bool {
+fn wants_json(parts: &Parts) -> bool {
     let accept = parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     accept.split([',', ';']).any(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// The service named by the credential scope of the request, read without any check: only to tell services apart.
-pub(super) fn scope(parts: &Parts) -> Option<String> {
+fn scope(parts: &Parts) -> Option<String> {
     let header = parts.headers.get(http::header::AUTHORIZATION).and_then(|header| header.to_str().ok());
     let credential = match header {
         Some(header) => header.split("Credential=").nth(1)?.split([',', ' ']).next()?.to_owned(),

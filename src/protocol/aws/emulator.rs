@@ -2,7 +2,7 @@
 
 use super::{
     access,
-    call::Call,
+    call::{Call, Place},
     detect,
     errors::Service,
     face::{Answer, AwsFace, faulty, kind_of},
@@ -45,8 +45,7 @@ pub(super) async fn answer(
     if !is_messages(parts.uri.path()) {
         return health(face, parts.uri.path() == LOCALSTACK_HEALTH);
     }
-    let scope = detect::scope(parts);
-    let asked = detect::detect(parts, body, scope.as_deref());
+    let asked = detect::detect(parts, body);
     let form = asked.form;
     match messages(face, parts, body, asked, connection, request_id).await {
         Ok(body) => Answer { status: StatusCode::OK, kind: kind_of(form), body, query_error: None },
@@ -99,12 +98,11 @@ async fn messages(
     };
     let call = Call {
         broker: face.broker.clone(),
-        base_url: face.base_url(parts, caller.via.secure),
+        place: Place::of(parts),
         caller,
         operation: receive,
         form: asked.form,
         request_id: request_id.to_owned(),
-        path: String::new(),
         body: body.clone(),
         trace: None,
     };

@@ -2,7 +2,7 @@
 
 use super::{
     access,
-    call::{Call, Reply, namespace},
+    call::{Call, Place, Reply, namespace},
     detect::{self, Asked},
     emulator,
     errors::Service,
@@ -20,7 +20,7 @@ use http::{
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
         ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-        ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, HOST, ORIGIN,
+        ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, ORIGIN,
     },
     request::Parts,
 };
@@ -121,15 +121,14 @@ impl AwsFace {
         let body = match self.read(body).await {
             Ok(body) => body,
             Err(fault) => {
-                let form = detect::detect(parts, b"", None).form;
+                let form = detect::detect(parts, b"").form;
                 return faulty(&fault, form, Service::Sqs, request_id);
             }
         };
         if emulator::is_one(parts) {
             return emulator::answer(self, parts, &body, connection, request_id).await;
         }
-        let scope = detect::scope(parts);
-        let asked = detect::detect(parts, &body, scope.as_deref());
+        let asked = detect::detect(parts, &body);
         let (form, service) = (asked.form, asked.service());
         match self.handle(parts, &body, asked, connection, request_id).await {
             Ok(Reply(body)) => {
@@ -149,17 +148,15 @@ impl AwsFace {
     ) -> Result<Reply, Fault> {
         let operation = asked.operation?;
         let caller = access::caller(self, parts, body, operation.service, connection)?;
-        let is_secure = caller.via.secure;
         let call = Call {
             broker: self.broker.clone(),
             caller,
             operation,
             form: asked.form,
             request_id: request_id.to_owned(),
-            base_url: self.base_url(parts, is_secure),
-            path: parts.uri.path().to_owned(),
+            place: Place::of(parts),
             body: body.clone(),
-            trace: parts.headers.get(TRACE_ID).and_then(|trace| trace.to_str().ok()).map(ToOwned::to_owned),
+            trace: parts.headers.get(TRACE_ID).cloned(),
         };
         let json;
         let input = match asked.form {
@@ -170,17 +167,6 @@ impl AwsFace {
             Form::Xml | Form::QueryJson => Input::Form(asked.parameters),
         };
         (operation.handler)(&call, &input).await
-    }
-
-    /// What the URLs of queues begin with: the public URL that was configured, else the host that the client used.
-    pub(super) fn base_url(&self, parts: &Parts, is_secure: bool) -> String {
-        let public = self.broker.public_url();
-        if !public.is_empty() {
-            return public.to_owned();
-        }
-        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
-        format!("{}://{}", if is_secure { "https" } else { "http" }, host.unwrap_or("localhost"))
     }
 
     async fn read(&self, mut body: Incoming) -> Result<Bytes, Fault> {

@@ -262,13 +262,18 @@ impl View<'_> {
                 4 => self.sequence_number.map(|number| sequence_number(number).to_string()),
                 5 => payload.deduplication_id.as_deref().and_then(text),
                 6 => payload.group.as_deref().and_then(text),
-                7 => text(&payload.trace_context),
+                7 => text(&payload.trace_context).filter(|trace| !is_w3c(trace)),
                 _ => text(&payload.dead_letter_source).and_then(|source| source_arn(&source)),
             };
             Some((name, value?))
         });
         values.flatten()
     }
+}
+
+/// Whether it is a `traceparent`, which native producers send and readers of X-Ray's header would misread.
+fn is_w3c(trace: &str) -> bool {
+    trace.as_bytes().get(2) == Some(&b'-') && trace.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

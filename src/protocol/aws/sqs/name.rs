@@ -22,7 +22,7 @@ pub(super) fn of_call(call: &Call, input: &Input<'_>) -> Result<QueuePath, Fault
 
 /// `None` when the path names no queue.
 fn of_path(call: &Call) -> Result<Option<QueuePath>, Fault> {
-    let path = form::decode(call.path.as_bytes());
+    let path = form::decode(call.place.path().as_bytes());
     if path.trim_matches('/').is_empty() {
         return Ok(None);
     }
@@ -50,7 +50,7 @@ pub(super) fn of_url(call: &Call, url: &str) -> Result<QueuePath, Fault> {
 pub(super) const NO_QUEUE: &str = "The specified queue does not exist.";
 
 pub(super) fn url(call: &Call, path: &QueuePath) -> String {
-    format!("{}/{}/{}", call.base_url, path.account, path.name)
+    format!("{}/{}/{}", call.base_url(), path.account, path.name)
 }
 
 /// Reads `arn:aws:sqs:region:account:name`, of any partition.

@@ -134,7 +134,7 @@ fn read(call: &Call, input: &Input<'_>) -> Result<Read, Fault> {
     let attributes = input.attributes(("MessageAttributes", "MessageAttribute"))?;
     message::check_attributes(&attributes)?;
     let system = input.attributes(("MessageSystemAttributes", "MessageSystemAttribute"))?;
-    let trace = trace(&system)?.or_else(|| call.trace.clone());
+    let trace = trace(&system)?.or_else(|| header_trace(call));
     let text = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned).unwrap_or_default();
     let deduplication_id = text(deduplication);
     let digests = Digests {
@@ -152,6 +152,12 @@ fn read(call: &Call, input: &Input<'_>) -> Result<Read, Fault> {
         trace_context: trace.unwrap_or_default(),
     };
     Ok(Read { message, size, delay, deduplication_id, digests })
+}
+
+/// What the tracing header of the request says, when it fits: no client is refused for what something on the way added.
+fn header_trace(call: &Call) -> Option<String> {
+    let trace = call.trace.as_ref()?.to_str().ok()?;
+    (trace.len() <= limits::TRACE_CONTEXT_CHARS).then(|| trace.to_owned())
 }
 
 /// The tracing header, the one attribute of the system that may be sent.
