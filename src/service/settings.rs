@@ -12,7 +12,11 @@ use crate::{
         reason::{Reason, Refusal},
     },
     domain::{
-        policy::{document::Policy, error::Fault, statement::Owner},
+        policy::{
+            document::Policy,
+            error::{Fault, PolicyError},
+            statement::Owner,
+        },
         queue::settings::{Fifo, Scope},
     },
 };
@@ -210,6 +214,14 @@ fn redrive_allow(caller: &Caller, fields: &RedriveAllowFields) -> Result<Redrive
     names.iter().map(parse).collect::<Result<_, _>>().map(RedriveAllow::Queues)
 }
 
+/// In the words of SQS: "10 actions were found in a statement from the submitted policy, max allowed is 7".
+fn too_much(error: &PolicyError) -> String {
+    let of_statement = error.place.starts_with("Statement[");
+    let place = if of_statement { "a statement from the submitted policy" } else { "the submitted policy" };
+    let most = error.allowed.split(' ').next().unwrap_or_default();
+    format!("{} were found in {place}, max allowed is {most}", error.found)
+}
+
 /// A policy must say what it means: a document that would be ignored is refused.
 fn check_policy(text: &str) -> Result<(), Refusal> {
     const FIELD: &str = "queue.policy";
@@ -218,7 +230,7 @@ fn check_policy(text: &str) -> Result<(), Refusal> {
     }
     Policy::parse(text, Owner::Queue).map(drop).map_err(|error| {
         let refusal = match error.fault {
-            Fault::Limit => Refusal::new(Reason::PolicyTooLarge, format!("{FIELD}: {error}")).at(FIELD),
+            Fault::Limit => Refusal::new(Reason::PolicyTooLarge, too_much(&error)).at(FIELD),
             Fault::Size | Fault::Syntax | Fault::Element => Refusal::invalid(FIELD, format!("{FIELD}: {error}")),
         };
         refusal.with("value", error.found).with("limit", error.allowed).with("element", error.place)

@@ -98,6 +98,14 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_names_every_action() {
+        let reference = include_str!("../../docs/policies.md");
+        for action in Action::ALL {
+            assert!(reference.contains(&format!("`{}`", action.as_str())), "{}", action.as_str());
+        }
+    }
+
+    #[test]
     fn what_sqs_never_shares_is_the_owners() {
         let shared: Vec<_> = Action::ALL.iter().filter(|action| action.reach() == Reach::Shared).collect();
         let names: Vec<_> = shared.iter().map(|action| action.as_str()).collect();

@@ -13,6 +13,9 @@
 //! | [`decide`] | all policies together |
 //! | [`edit`] | adds and removes statements in the text |
 //! | `json`, [`error`] | the text, and what is wrong with it |
+//!
+
+#![doc = include_str!("../../docs/policies.md")]
 
 pub mod action;
 mod arn;
