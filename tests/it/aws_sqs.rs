@@ -1,11 +1,17 @@
 //! SQS over its real port: what clients rely on besides the errors.
 
 use crate::{
-    aws::{call, done, query, send},
-    broker::{TestBroker, bodies, message, start, start_dev},
+    aws::{Answer, call, done, query, send},
+    broker::{KEY_ID, SECRET, TestBroker, bodies, message, start, start_dev},
+};
+use aws_credential_types::Credentials;
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings},
+    sign::v4::SigningParams,
 };
 use forebay::proto::queue::v1 as wire;
 use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
 
 async fn create(broker: &TestBroker, name: &str, attributes: Value) -> String {
     let created = done(broker, "CreateQueue", &json!({"QueueName": name, "Attributes": attributes})).await;
@@ -172,12 +178,55 @@ async fn a_request_without_a_good_signature_is_refused_with_awss_code() {
     let zeros = format!(", Signature={}", "0".repeat(64));
     for (head, code) in [
         (signed("AKIANOBODY", &zeros), "InvalidClientTokenId"),
-        (signed(crate::broker::KEY_ID, &zeros), "SignatureDoesNotMatch"),
-        (signed(crate::broker::KEY_ID, ""), "IncompleteSignature"),
+        (signed(KEY_ID, &zeros), "SignatureDoesNotMatch"),
+        (signed(KEY_ID, ""), "IncompleteSignature"),
     ] {
         let refused = send(broker.address, &head, body).await;
         assert_eq!((refused.status, refused.xml("Code").as_deref()), (403, Some(code)), "{head}");
     }
+}
+
+/// The head of a request that AWS's own signer signed for the body.
+fn sign(broker: &TestBroker, (id, secret): (&str, &str), time: SystemTime, body: &[u8]) -> String {
+    let identity = Credentials::new(id, secret, None, None, "test").into();
+    let params = SigningParams::builder()
+        .identity(&identity)
+        .region("eu-north-1")
+        .name("sqs")
+        .time(time)
+        .settings(SigningSettings::default())
+        .build()
+        .unwrap();
+    let target = "AmazonSQS.CreateQueue";
+    let (uri, headers) = (format!("http://{}/", broker.address), [("x-amz-target", target)]);
+    let signable = SignableRequest::new("POST", uri, headers.into_iter(), SignableBody::Bytes(body)).unwrap();
+    let (instructions, _) = aws_sigv4::http_request::sign(signable, &params.into()).unwrap().into_parts();
+    let (signed, _) = instructions.into_parts();
+    let signed = signed.iter().map(|header| format!("\r\n{}: {}", header.name(), header.value())).collect::<String>();
+    format!("POST / HTTP/1.1\r\nx-amz-target: {target}{signed}")
+}
+
+#[tokio::test]
+async fn a_signature_lets_its_own_request_in_and_no_other() {
+    let broker = start().await;
+    let (key, body) = ((KEY_ID, SECRET), b"{\"QueueName\":\"q\"}");
+    #[expect(clippy::disallowed_methods, reason = "the broker under test reads the machine's clock")]
+    let now = SystemTime::now();
+    let good = sign(&broker, key, now, body);
+    assert_eq!(send(broker.address, &good, body).await.status, 200);
+    let code = |answer: &Answer| answer.header("x-amzn-query-error").to_owned();
+    let changed = send(broker.address, &good, b"{\"QueueName\":\"p\"}").await;
+    assert_eq!((changed.status, code(&changed)), (403, "SignatureDoesNotMatch;Sender".to_owned()));
+    let wrong = sign(&broker, (KEY_ID, "another"), now, body);
+    assert_eq!(code(&send(broker.address, &wrong, body).await), "SignatureDoesNotMatch;Sender");
+    let old = sign(&broker, key, now - Duration::from_secs(16 * 60), body);
+    let old = send(broker.address, &old, body).await;
+    assert_eq!(code(&old), "SignatureDoesNotMatch;Sender");
+    assert!(old.json()["message"].as_str().unwrap().starts_with("Signature expired: "), "{old:?}");
+    // The region of the signature is where the queue is.
+    let mut native = broker.queues().await;
+    let far = wire::GetQueueRequest { name: "namespaces/default@eu-north-1/queues/q".into(), view: 0 };
+    native.get_queue(far).await.unwrap();
 }
 
 #[tokio::test]

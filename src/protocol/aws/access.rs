@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     base::{
-        name::Region,
+        name::{AccountId, Region},
         reason::{Reason, Refusal},
     },
     protocol::port::connections::Connection,
@@ -43,6 +43,15 @@ pub(super) fn caller(
     match face.broker.access_keys().trust() {
         Trust::Anybody => Ok(anybody(face, parts, via)),
         Trust::Keys => holder(face, parts, body, service, via),
+    }
+}
+
+/// The caller as one of that account, where nobody is asked who they are: a browser cannot say it.
+pub(super) fn within(face: &AwsFace, caller: Caller, account: &AccountId) -> Caller {
+    let broker = &face.broker;
+    match (broker.access_keys().trust(), broker.access_key(account.as_str())) {
+        (Trust::Anybody, Ok(key)) => broker.caller(&key, caller.region, caller.via),
+        _ => caller,
     }
 }
 

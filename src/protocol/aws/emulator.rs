@@ -96,7 +96,7 @@ async fn messages(
         }
         Form::Xml | Form::QueryJson => Input::Form(asked.parameters),
     };
-    let call = Call {
+    let mut call = Call {
         broker: face.broker.clone(),
         place: Place::of(parts),
         caller,
@@ -108,5 +108,7 @@ async fn messages(
     };
     let path = form::decode(parts.uri.path().as_bytes()).into_owned();
     let rest = path.get(MESSAGES.len()..).unwrap_or_default();
-    peek::peek(&call, &input, rest).await.map(|reply| reply.0.into())
+    let queue = peek::queue(&call, &input, rest)?;
+    call.caller = access::within(face, call.caller, &queue.account);
+    peek::peek(&call, &input, &queue).await.map(|reply| reply.0.into())
 }

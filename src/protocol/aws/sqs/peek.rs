@@ -26,15 +26,17 @@ use crate::{
 /// No handle: nothing was received.
 const HANDLE: &str = "SQS/BACKDOOR/ACCESS";
 
-/// `rest` is what follows the endpoint in the path: nothing, or `/{region}/{account}/{queue}`.
-pub(in crate::protocol::aws) async fn peek(call: &Call, input: &Input<'_>, rest: &str) -> Result<Reply, Fault> {
-    let path = match in_path(rest) {
-        Some(path) => path,
-        None => match input.text("QueueUrl")? {
-            Some(url) if !url.is_empty() => name::of_url(call, &url)?,
-            _ => return Err(Fault::new(&sqs::QUEUE_DOES_NOT_EXIST, name::NO_QUEUE)),
-        },
-    };
+/// Which queue is meant. `rest` is what follows the endpoint in the path: nothing, or `/{region}/{account}/{queue}`.
+pub(in crate::protocol::aws) fn queue(call: &Call, input: &Input<'_>, rest: &str) -> Result<QueuePath, Fault> {
+    if let Some(path) = in_path(rest) {
+        return Ok(path);
+    }
+    let url = input.text("QueueUrl")?.filter(|url| !url.is_empty());
+    let url = url.ok_or_else(|| Fault::new(&sqs::QUEUE_DOES_NOT_EXIST, name::NO_QUEUE))?;
+    name::of_url(call, &url)
+}
+
+pub(in crate::protocol::aws) async fn peek(call: &Call, input: &Input<'_>, path: &QueuePath) -> Result<Reply, Fault> {
     let mut states = vec![MessageState::Visible];
     if is_set(input, "ShowInvisible")? {
         states.push(MessageState::InFlight);
@@ -43,7 +45,7 @@ pub(in crate::protocol::aws) async fn peek(call: &Call, input: &Input<'_>, rest:
         states.push(MessageState::Delayed);
     }
     let request = Peek {
-        queue: name::native(call, &path).into_owned(),
+        queue: name::native(call, path).into_owned(),
         page_size: i64::try_from(limits::PAGE_SIZE_MAX).unwrap_or(i64::MAX),
         states,
         ..Peek::default()

@@ -9,7 +9,7 @@ use crate::{
     protocol::aws::{
         call::{Call, Reply},
         fault::{Fault, common},
-        wire::input::Input,
+        wire::{input::Input, writer::Form},
     },
     service::{receive::Receive, words::ReceivedMessage},
 };
@@ -33,8 +33,10 @@ pub(in crate::protocol::aws) async fn receive(call: &Call, input: &Input<'_>) ->
         _ => call.fault(refusal),
     })?;
     let bytes = received.iter().map(|message| message.size as usize + MESSAGE_BYTES).sum();
+    // The one member whose name differs between the two forms of a Query's answer.
+    let name = if call.form == Form::QueryJson { "messages" } else { "Message" };
     Ok(call.reply(bytes, |w| {
-        w.list(("Messages", "Message"), &received, |w, message| {
+        w.list(("Messages", name), &received, |w, message| {
             let handle = call.broker.receipt_handle(&message.receipt);
             view(message, &handle)
                 .write(w, asked.system, &asked.attributes, |source| name::arn_of_native(call, source));
