@@ -24,6 +24,13 @@ pub mod admin {
     }
 }
 
+/// `AccessService`.
+pub mod access {
+    pub mod v1 {
+        tonic::include_proto!("forebay.access.v1");
+    }
+}
+
 /// The headers of stored entries.
 pub mod storage {
     pub mod v1 {

@@ -1,8 +1,9 @@
 //! The tree of commands.
 
 use super::{
-    bench::BenchCommand, check::CheckCommand, config::ConfigCommand, errors::ErrorsCommand, generate::GenerateCommand,
-    queue::QueueArgs, serve::ServeArgs, server::ServerArgs, storage::StorageArgs, version::VersionArgs,
+    access::AccessArgs, bench::BenchCommand, check::CheckCommand, config::ConfigCommand, errors::ErrorsCommand,
+    generate::GenerateCommand, queue::QueueArgs, serve::ServeArgs, server::ServerArgs, storage::StorageArgs,
+    version::VersionArgs,
 };
 use clap::{Parser, Subcommand};
 
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Work with queues and their messages
     Queue(Box<QueueArgs>),
+    /// See who calls, and manage access keys
+    Access(Box<AccessArgs>),
     /// Look at a server and run it from afar
     Server(ServerArgs),
     /// Look at, check and repair a data directory that no server uses

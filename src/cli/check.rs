@@ -28,7 +28,7 @@ pub(crate) struct CheckServerArgs {
 
 pub(crate) fn run(command: CheckCommand) -> Result<(), Failure> {
     let CheckCommand::Server(args) = command;
-    match block_on(status(&args.client)) {
+    match block_on(&args.client.server, status(&args.client)) {
         Ok(ServingStatus::Serving) if args.quiet => Ok(()),
         Ok(ServingStatus::Serving) => output::print("OK: the server takes calls\n"),
         Ok(status) => Err(Failure::new(CRITICAL, format!("the server is {}", status.as_str_name()))),

@@ -1,20 +1,22 @@
 //! The connection to a server, and what its answers mean for an exit code.
 
-use super::{Exit, Failure, output::note, tls::TlsArgs, value};
+use super::{
+    Exit, Failure,
+    credentials::{KeyArgs, Wire},
+    output::note,
+    tls::TlsArgs,
+    value,
+};
 use crate::{
     config::unit::show_duration,
     proto::{
-        admin::v1::admin_service_client::AdminServiceClient, common::v1::EntryError,
-        queue::v1::queue_service_client::QueueServiceClient,
+        access::v1::access_service_client::AccessServiceClient, admin::v1::admin_service_client::AdminServiceClient,
+        common::v1::EntryError, queue::v1::queue_service_client::QueueServiceClient,
     },
 };
 use clap::Args;
 use std::{error::Error as _, future::Future, time::Duration};
-use tonic::{
-    Code, Request, Status,
-    metadata::MetadataValue,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Request, Status, metadata::MetadataValue, transport::Endpoint};
 use tonic_types::StatusExt as _;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,12 +43,14 @@ pub(crate) struct ClientArgs {
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
 }
 
 /// A connection with the habits of this client.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    channel: Channel,
+    channel: Wire,
     timeout: Duration,
 }
 
@@ -54,18 +58,22 @@ impl Caller {
     pub(crate) async fn connect(args: &ClientArgs) -> Result<Self, Failure> {
         let endpoint = endpoint(&args.server, &args.tls)?;
         let channel = endpoint.connect().await.map_err(|error| unreachable(&args.server, &error))?;
-        Ok(Self { channel, timeout: args.timeout })
+        Ok(Self { channel: Wire::new(channel, &args.key)?, timeout: args.timeout })
     }
 
-    pub(crate) fn queues(&self) -> QueueServiceClient<Channel> {
+    pub(crate) fn queues(&self) -> QueueServiceClient<Wire> {
         QueueServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {
+    pub(crate) fn access(&self) -> AccessServiceClient<Wire> {
+        AccessServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub(crate) fn admin(&self) -> AdminServiceClient<Wire> {
         AdminServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    pub(crate) fn channel(&self) -> Channel {
+    pub(crate) fn channel(&self) -> Wire {
         self.channel.clone()
     }
 
@@ -117,10 +125,15 @@ pub(crate) fn unreachable(server: &str, error: &tonic::transport::Error) -> Fail
         .hint("name another server with --server or FOREBAY_SERVER")
 }
 
-/// Runs a client command on a runtime of its own.
-pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+/// Runs a client command on a runtime of its own. A connection to `server` that breaks is named in the failure.
+pub(crate) fn block_on<T>(server: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(work)
+    runtime.block_on(work).map_err(|failure| if failure.lost_connection { lost(server, failure) } else { failure })
+}
+
+fn lost(server: &str, failure: Failure) -> Failure {
+    let text = format!("the connection to {server} broke: {}", failure.text);
+    Failure { text, ..failure }.hint("what the call did is not known: look before you repeat it")
 }
 
 impl From<Status> for Failure {
@@ -128,6 +141,14 @@ impl From<Status> for Failure {
         let details = status.get_error_details();
         let reason = details.error_info().map(|info| info.reason.clone());
         let mut failure = Self::new(exit(status.code(), reason.as_deref()), text(&status));
+        if reason.is_none() && is_lost(&status) {
+            failure = Self { exit: Exit::Unreachable, lost_connection: true, ..failure };
+        }
+        if status.code() == Code::Unauthenticated {
+            failure = failure
+                .hint("set FOREBAY_ACCESS_KEY_ID and FOREBAY_SECRET_ACCESS_KEY to a key that the server knows")
+                .hint("the first start of a server shows one; forebay access key create makes more");
+        }
         if let Some(request) = details.bad_request() {
             let violations = request.field_violations.iter().filter(|found| !failure.text.contains(&found.description));
             let lines: Vec<_> = violations.map(|found| format!("{}: {}", found.field, found.description)).collect();
@@ -146,15 +167,29 @@ impl From<Status> for Failure {
     }
 }
 
+/// Whether the transport failed, and not the call.
+fn is_lost(status: &Status) -> bool {
+    matches!(status.code(), Code::Unknown | Code::Unavailable | Code::Internal) && status.source().is_some()
+}
+
 fn text(status: &Status) -> String {
     match (status.message(), status.code()) {
         ("", code) => format!("the server answered {code:?}"),
-        (message, Code::Unavailable | Code::Unknown) => match status.source().map(ToString::to_string) {
-            Some(source) if source != message => format!("{message}: {source}"),
+        (message, Code::Unavailable | Code::Unknown | Code::Internal) => match deepest(status) {
+            Some(cause) if cause != message => cause,
             Some(_) | None => message.to_owned(),
         },
         (message, _) => message.to_owned(),
     }
+}
+
+/// What lies at the bottom of a status that the transport made: the ones above say only that it failed.
+fn deepest(status: &Status) -> Option<String> {
+    let mut cause = status.source()?;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    Some(cause.to_string())
 }
 
 fn exit(code: Code, reason: Option<&str>) -> Exit {

@@ -32,11 +32,13 @@ pub(crate) struct Failure {
     pub reason: Option<String>,
     pub text: String,
     pub hints: Vec<String>,
+    /// The connection broke under the call.
+    pub lost_connection: bool,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Self { exit, reason: None, text: text.into(), hints: Vec::new() }
+        Self { exit, reason: None, text: text.into(), hints: Vec::new(), lost_connection: false }
     }
 
     pub(crate) fn failed(text: impl Into<String>) -> Self {

@@ -6,11 +6,13 @@
 //!
 //! Absent on purpose: anything a client in another language could not do.
 
+mod access;
 mod args;
 mod bench;
 mod check;
 mod client;
 mod config;
+mod credentials;
 mod errors;
 mod exit;
 mod generate;

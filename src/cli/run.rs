@@ -1,7 +1,8 @@
 //! From arguments to an exit code.
 
 use super::{
-    Cli, Command, Exit, Failure, bench, check, config, errors, generate, output, queue, serve, server, storage, version,
+    Cli, Command, Exit, Failure, access, bench, check, config, errors, generate, output, queue, serve, server, storage,
+    version,
 };
 use clap::Parser as _;
 use std::{ffi::OsString, process::ExitCode};
@@ -31,6 +32,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::run(args),
         Command::Queue(args) => queue::run(*args),
+        Command::Access(args) => access::run(*args),
         Command::Server(args) => server::run(args),
         Command::Storage(args) => storage::run(args),
         Command::Bench(command) => bench::run(command),

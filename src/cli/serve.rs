@@ -1,9 +1,9 @@
 //! `forebay serve`.
 
-use super::{Exit, Failure, config::ConfigArgs};
+use super::{Exit, Failure, config::ConfigArgs, output};
 use crate::{
     config::{Loaded, unit::LogFormat},
-    runtime::{self, ServeError},
+    runtime::{self, FirstKey, Profile, ServeError},
     telemetry::{self, LineFormat},
 };
 use clap::Args;
@@ -16,14 +16,16 @@ use std::{
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// For trying out: loopback only, data in a temporary directory that goes when the server ends
-    #[arg(long, conflicts_with = "data_dir")]
+    /// For trying out: any access key is accepted, and none; loopback only, data in a temporary directory that goes when the
+    /// server ends, unless --data-dir names one. A key id of 12 digits is the caller's account
+    #[arg(long)]
     dev: bool,
 }
 
 pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
     let mut sources = args.config.sources()?;
-    let scratch = if args.dev { Some(Scratch::new()?) } else { None };
+    let is_temporary = args.dev && args.config.data_dir.is_none();
+    let scratch = if is_temporary { Some(Scratch::new()?) } else { None };
     if let Some(scratch) = &scratch {
         sources.flag("server.data_dir", scratch.0.display().to_string(), "--dev");
     }
@@ -36,9 +38,22 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
     let filter = telemetry::init(line_format(&loaded), &loaded.config.log.filter)
         .map_err(|error| Failure::failed(error.to_string()))?;
     if args.dev {
-        tracing::warn!(data_dir = %loaded.config.server.data_dir.display(), "for trying out: the data goes when the server ends");
+        let (data_dir, kept) = (&loaded.config.server.data_dir, scratch.is_none());
+        tracing::warn!(data_dir = %data_dir.display(), kept, "DEVELOPMENT PROFILE: every access key is accepted, whatever its secret, and calls without one; never run it where others can reach it");
     }
-    runtime::serve(&loaded, filter).map_err(|error| explain(&error, &loaded.config.server.data_dir))
+    let profile = if args.dev { Profile::Development } else { Profile::Production };
+    runtime::serve(&loaded, filter, profile, show_first_key)
+        .map_err(|error| explain(&error, &loaded.config.server.data_dir))
+}
+
+/// Tells the first key, in a form that a shell can read.
+fn show_first_key(key: &FirstKey) {
+    let (id, secret) = (&key.id, key.secret.expose());
+    output::note(&format!(
+        "This data directory had no access key. An administrator's was made; it is shown this once:\n\n\
+         export FOREBAY_ACCESS_KEY_ID={id}\n\
+         export FOREBAY_SECRET_ACCESS_KEY={secret}\n"
+    ));
 }
 
 fn line_format(loaded: &Loaded) -> LineFormat {
@@ -58,7 +73,7 @@ fn explain(error: &ServeError, data_dir: &Path) -> Failure {
         ServeError::Keys(_) => {
             failure.hint("put back a copy of the file, or move it away to make a new administrator's key")
         }
-        ServeError::Serve(_) => failure,
+        ServeError::FirstKey(_) | ServeError::Serve(_) => failure,
     }
 }
 

@@ -55,7 +55,8 @@ pub(crate) fn run(args: ServerArgs) -> Result<(), Failure> {
     if let Action::Drain { consent, .. } = &args.action {
         consent.ask(&format!("Shut down the server at {}?", args.client.server))?;
     }
-    block_on(async {
+    let server = args.client.server.clone();
+    block_on(&server, async {
         let caller = Caller::connect(&args.client).await?;
         let mut admin = caller.admin();
         match args.action {

@@ -1,6 +1,6 @@
 //! Values between the command line, the protos and the output.
 
-use crate::config::unit;
+use crate::{base::time::Timestamp, config::unit};
 use std::time::Duration;
 
 /// Reads `30s`, `4d`; for clap.
@@ -27,6 +27,11 @@ pub(crate) fn to_proto(duration: Duration) -> prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
     }
+}
+
+pub(crate) fn to_timestamp(time: Timestamp) -> prost_types::Timestamp {
+    let seconds = i64::try_from(time.0 / 1000).unwrap_or(i64::MAX);
+    prost_types::Timestamp { seconds, nanos: (time.0 % 1000) as i32 * 1_000_000 }
 }
 
 pub(crate) fn from_proto(duration: prost_types::Duration) -> Duration {

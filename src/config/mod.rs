@@ -17,7 +17,7 @@ pub use annotated::{common, full};
 pub use load::{Changes, Loaded, SYSTEM_FILE, Sources, Value};
 pub use problem::{ConfigError, Origin, Problem};
 pub use table::{
-    Api, Config, ConsumeDefaults, Extra, Index, KEYS, Key, Limits, Log, QueueDefaults, Queues, SECTIONS, Section,
+    Api, Auth, Config, ConsumeDefaults, Extra, Index, KEYS, Key, Limits, Log, QueueDefaults, Queues, SECTIONS, Section,
     Server, Storage, Tls,
 };
 

@@ -150,7 +150,7 @@ table! {
         data_dir: Path = "./forebay-data";
         /// The region of those who name none. Queues of another region are others, also under the same name.
         region: Region = "us-east-1";
-        /// The account id in ARNs; also the name of the default namespace.
+        /// The account that runs the server: of the first access key, and of those who administer. 12 digits.
         account_id: Account = "000000000000";
         /// What queue URLs begin with. Empty: the host that the request names.
         public_url: Text = "";
@@ -166,7 +166,7 @@ table! {
     "listen.api" api: Api {
         /// Address and port. Anything but loopback needs a certificate in [listen.api.tls], or `insecure = true` beside it.
         address: Address = "127.0.0.1:9400";
-        /// Listen on an address that others can reach, without any protection.
+        /// Listen on an address that others can reach, and take access keys, over connections that they can read.
         insecure: Flag = "false";
         /// Connections open at a time; more are refused.
         max_connections: Count = "10_000" in "1" .. "10_000_000";
@@ -195,6 +195,14 @@ table! {
     "listen.extra" extra: Extra {
         /// Addresses and ports, separated by commas: "127.0.0.1:9324, 127.0.0.1:4566".
         addresses: Addresses = "";
+    }
+
+    /// Who may call. Every call proves that it has an access key, unless the server runs with --dev. `forebay access key`
+    /// makes, imports, lists and revokes keys.
+    "auth" auth: Auth {
+        /// A file with one line ID:SECRET: the administrator's access key of a data directory that has none yet. Empty: the
+        /// first start makes one, and shows it once on standard error.
+        bootstrap_key_file: Text = "";
     }
 
     /// The log and what is derived from it.

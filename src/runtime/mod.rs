@@ -2,10 +2,14 @@
 //! and the order in which they end.
 
 mod adapters;
+mod keys;
+mod offline_keys;
 mod serve;
 mod signals;
 mod tls;
 
 pub use adapters::{SystemClock, SystemEntropy};
-pub use serve::{ServeError, serve};
+pub use keys::FirstKey;
+pub use offline_keys::{OfflineKeys, OfflineKeysError};
+pub use serve::{Profile, ServeError, serve};
 pub use tls::{TlsError, TlsFiles};

@@ -4,6 +4,7 @@
 
 use super::{
     adapters::{SystemClock, SystemEntropy},
+    keys::{self, FirstKey},
     signals,
     tls::{self, TlsError, TlsFiles},
 };
@@ -11,7 +12,7 @@ use crate::{
     base::time::Clock,
     config::{Config, Loaded, unit::OnCorruption},
     engine::{
-        access::{KeyFile, KeyFileError},
+        access::KeyFileError,
         client::Engine,
         open::{self, OpenError},
         options::{EngineHost, EngineOptions},
@@ -21,7 +22,7 @@ use crate::{
         port::{serve::ServerOptions, tls::Tls},
     },
     service::{
-        access::keys::{AccessKeys, Trust},
+        access::keys::Trust,
         broker::{Broker, ConfigValue, Rules, ServerFacts},
     },
     storage::{
@@ -57,16 +58,32 @@ pub enum ServeError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Keys(#[from] KeyFileError),
+    #[error("the first access key cannot be made: {0}")]
+    FirstKey(String),
     #[error("serving failed: {0}")]
     Serve(io::Error),
 }
 
-/// Runs the broker until a signal or a drain ends it.
+/// Whom the server is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Every call proves that it has an access key.
+    Production,
+    /// Everybody on this machine is believed.
+    Development,
+}
+
+/// Runs the broker until a signal or a drain ends it. `show_first_key` gets the key that a first start makes.
 ///
 /// # Errors
 ///
 /// The address is taken, or the data directory cannot be used.
-pub fn serve(loaded: &Loaded, filter: LogFilter) -> Result<(), ServeError> {
+pub fn serve(
+    loaded: &Loaded,
+    filter: LogFilter,
+    profile: Profile,
+    show_first_key: impl Fn(&FirstKey),
+) -> Result<(), ServeError> {
     let config = &loaded.config;
     let addresses = iter::once(&config.api.address).chain(&config.extra.addresses);
     let listeners = addresses.map(|address| listen(*address)).collect::<Result<Vec<_>, _>>()?;
@@ -86,20 +103,25 @@ pub fn serve(loaded: &Loaded, filter: LogFilter) -> Result<(), ServeError> {
     let engine = open_engine(config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy = Box::new(SystemEntropy::default());
-    let access = match open_keys(config) {
-        Ok(access) => access,
+    let access = match keys::open(config, trust(profile)) {
+        Ok((access, first)) => {
+            first.iter().for_each(show_first_key);
+            access
+        }
         Err(error) => {
             engine.close();
             return Err(error);
         }
     };
-    let broker = Broker::new(engine.clone(), clock, entropy, draining, access, facts(loaded, filter));
+    runtime.spawn(keys::keep_uses(access.clone()));
+    let broker = Broker::new(engine.clone(), clock, entropy, draining, access.clone(), facts(loaded, filter));
     let (main, others) = addresses.split_first().unwrap_or((&config.api.address, &[]));
     for address in others {
         tracing::info!(%address, "listening here too");
     }
     tracing::info!(address = %main, tls = tls.is_some(), data_dir = %config.server.data_dir.display(), "ready");
     let served = runtime.block_on(front::serve(listeners, Arc::new(broker), server_options(config, tls)));
+    access.keep_uses(SystemClock.now());
     engine.close();
     match &served {
         Ok(drained) => tracing::info!(cut_calls = drained.cut_calls, "stopped; everything acknowledged is on disk"),
@@ -143,10 +165,11 @@ fn open_engine(config: &Config) -> Result<Engine, ServeError> {
     Ok(engine)
 }
 
-/// The access keys of the data directory, which the engine has locked.
-fn open_keys(config: &Config) -> Result<Arc<AccessKeys>, ServeError> {
-    let file = KeyFile::new(Arc::new(SysIo), &config.server.data_dir);
-    Ok(Arc::new(AccessKeys::open(file, Trust::Keys)?))
+fn trust(profile: Profile) -> Trust {
+    match profile {
+        Profile::Production => Trust::Keys,
+        Profile::Development => Trust::Anybody,
+    }
 }
 
 fn engine_options(config: &Config) -> EngineOptions {

@@ -1,16 +1,34 @@
 //! `forebay serve` as a process: what it refuses, what it leaves behind, and what the offline commands make of that.
 
 use super::{Ran, command, forebay, run};
+use assert_cmd::Command;
 use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Stdio},
+    thread::JoinHandle,
 };
+
+/// The key of the tests that are about something else.
+const KEY: (&str, &str) = ("AKIATESTTESTTESTTEST", "0123456789abcdefghijklmnopqrstuvwxyzABCD");
+
+/// Adds a key to a data directory that no broker uses.
+fn import(dir: &str, id: &str, secret: &str) {
+    let args = ["access", "key", "import", "--id", id, "--secret-file", "-", "--data-dir", dir];
+    let ran = run(command(&args).write_stdin(format!("{secret}\n")));
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}
 
 /// A running server; killed when the test fails before it ends.
 pub(crate) struct Server {
     child: Child,
     pub(crate) url: String,
+    /// The key that a first start showed.
+    key: Option<(String, String)>,
+    /// Everything it wrote until it was ready.
+    log: Vec<String>,
+    /// What it writes from then on: read all the time, so that it never waits for a reader.
+    rest: Option<JoinHandle<Vec<String>>>,
 }
 
 impl Server {
@@ -28,26 +46,53 @@ impl Server {
         ]);
         let child = command.args(args).env_clear().stderr(Stdio::piped()).spawn().unwrap();
         // From here on it is ended with the value, also when the test panics.
-        let mut server = Self { child, url: String::new() };
-        let lines = BufReader::new(server.child.stderr.take().unwrap()).lines();
-        let mut log = Vec::new();
-        for line in lines.map_while(Result::ok) {
+        let mut server = Self { child, url: String::new(), key: None, log: Vec::new(), rest: None };
+        let mut lines = BufReader::new(server.child.stderr.take().unwrap()).lines();
+        let (mut id, mut secret) = (None, None);
+        while let Some(Ok(line)) = lines.next() {
+            id = line.strip_prefix("export FOREBAY_ACCESS_KEY_ID=").map(ToOwned::to_owned).or(id);
+            secret = line.strip_prefix("export FOREBAY_SECRET_ACCESS_KEY=").map(ToOwned::to_owned).or(secret);
             let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             if event["message"] == "ready" {
                 server.url = format!("http://{}", event["address"].as_str().unwrap());
+                server.key = id.zip(secret);
+                server.rest = Some(std::thread::spawn(move || lines.map_while(Result::ok).collect()));
                 return server;
             }
-            log.push(line);
+            server.log.push(line);
         }
-        panic!("the server did not start: {log:?}");
+        panic!("the server did not start: {:?}", server.log);
     }
 
+    /// On a directory whose only key is [`KEY`].
     fn on(dir: &Path) -> Self {
-        Self::start(&["--data-dir", dir.to_str().unwrap()])
+        let path = dir.to_str().unwrap();
+        let known = forebay(&["access", "key", "list", "--data-dir", path]);
+        if !known.out.contains(KEY.0) {
+            import(path, KEY.0, KEY.1);
+        }
+        Self::start(&["--data-dir", path])
     }
 
     pub(crate) fn client(&self, args: &[&str]) -> Ran {
-        run(command(args).env("FOREBAY_SERVER", &self.url))
+        run(&mut self.command(args))
+    }
+
+    /// A command line that calls the server with its key.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let shown = self.key.as_ref().map(|(id, secret)| (id.as_str(), secret.as_str()));
+        self.command_with(shown.unwrap_or(KEY), args)
+    }
+
+    fn client_with(&self, key: (&str, &str), args: &[&str]) -> Ran {
+        run(&mut self.command_with(key, args))
+    }
+
+    fn command_with(&self, (id, secret): (&str, &str), args: &[&str]) -> Command {
+        let mut command = command(args);
+        command.env("FOREBAY_SERVER", &self.url);
+        command.env("FOREBAY_ACCESS_KEY_ID", id).env("FOREBAY_SECRET_ACCESS_KEY", secret);
+        command
     }
 
     /// Asks it to look at its files.
@@ -136,4 +181,164 @@ fn trying_out_leaves_nothing_behind() {
     command.args(["serve", "--dev", "--listen", "not an address"]).env_clear().env("TMPDIR", temporary.path());
     assert_eq!(command.output().unwrap().status.code(), Some(2));
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_first_start_shows_a_key_once_and_takes_calls_with_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let server = Server::start(&["--data-dir", path]);
+    let (id, secret) = server.key.clone().expect("a first start shows a key");
+    let key = (id.as_str(), secret.as_str());
+    let me: serde_json::Value = serde_json::from_str(&server.client_with(key, &["access", "whoami"]).out).unwrap();
+    assert_eq!(
+        (&me["arn"], &me["access_key_id"]),
+        (&"arn:aws:iam::000000000000:user/admin".into(), &id.as_str().into())
+    );
+    assert_eq!(server.client_with(key, &["queue", "create", "orders"]).code, 0);
+    for wrong in [(id.as_str(), "wrong"), ("AKIANOBODY", secret.as_str())] {
+        let refused = server.client_with(wrong, &["queue", "list"]);
+        assert_eq!((refused.code, refused.out.as_str()), (5, ""), "{}", refused.err);
+        assert!(refused.err.contains("UNAUTHENTICATED") && refused.err.contains("FOREBAY_ACCESS_KEY_ID"));
+    }
+    let without = run(command(&["queue", "list"]).env("FOREBAY_SERVER", &server.url));
+    assert!(without.code == 5 && without.err.contains("hint: set FOREBAY_ACCESS_KEY_ID"), "{}", without.err);
+    let aws = run(command(&["queue", "list"])
+        .env("FOREBAY_SERVER", &server.url)
+        .env("AWS_ACCESS_KEY_ID", &id)
+        .env("AWS_SECRET_ACCESS_KEY", &secret));
+    assert_eq!(aws.code, 0, "{}", aws.err);
+    assert_eq!(server.end(), 0);
+
+    let again = Server::start(&["--data-dir", path]);
+    assert_eq!(again.key, None, "it is shown once");
+    assert!(!again.log.iter().any(|line| line.contains(&secret)), "{:?}", again.log);
+    assert_eq!(again.client_with(key, &["queue", "get", "orders"]).code, 0);
+    assert_eq!(again.end(), 0);
+}
+
+#[test]
+fn keys_are_made_listed_and_revoked_with_and_without_a_broker() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("not/there/yet");
+    let path = path.to_str().unwrap();
+    let offline = |args: &[&str]| forebay(&[&["access", "key"], args, &["--data-dir", path]].concat());
+    let made = offline(&["create", "--user", "ann", "--account", "111111111111"]);
+    let made: serde_json::Value = serde_json::from_str(&made.out).unwrap_or_else(|_| panic!("{}", made.err));
+    assert_eq!(made["arn"], "arn:aws:iam::111111111111:user/ann");
+    let ann = (made["access_key_id"].as_str().unwrap(), made["secret_access_key"].as_str().unwrap());
+    import(path, "admins-own", "a secret that is long".replace(' ', "_").as_str());
+    let admin = ("admins-own", "a_secret_that_is_long");
+
+    let server = Server::start(&["--data-dir", path]);
+    assert_eq!(server.key, None, "there are keys already");
+    let busy = offline(&["list"]);
+    assert!(busy.code == 1 && busy.err.contains("is in use by process"), "{}", busy.err);
+    let rows = |ran: Ran| -> Vec<String> {
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let row = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["access_key_id"].to_string();
+        ran.out.lines().map(row).collect()
+    };
+    assert_eq!(rows(server.client_with(admin, &["access", "key", "list"])).len(), 2);
+    assert_eq!(rows(server.client_with(ann, &["access", "key", "list"])).len(), 1);
+    let denied = server.client_with(ann, &["access", "key", "create", "--account", "000000000000"]);
+    assert!(denied.code == 5 && denied.err.contains("ACCESS_DENIED"), "{}", denied.err);
+    let made = server.client_with(admin, &["access", "key", "create", "--user", "bob", "--expires-after", "1d"]);
+    let made: serde_json::Value = serde_json::from_str(&made.out).unwrap();
+    let bob = (made["access_key_id"].as_str().unwrap(), made["secret_access_key"].as_str().unwrap());
+    assert!(made["expire_time"].is_string());
+    assert_eq!(server.client_with(bob, &["queue", "list"]).code, 0);
+    assert_eq!(server.client_with(admin, &["access", "key", "revoke", bob.0]).code, 2, "nobody can be asked");
+    assert_eq!(server.client_with(admin, &["access", "key", "revoke", bob.0, "--yes"]).code, 0);
+    assert!(server.client_with(bob, &["queue", "list"]).err.contains("is disabled"));
+    assert_eq!(server.client_with(admin, &["access", "key", "revoke", "nobody", "--yes"]).code, 4);
+    assert_eq!(server.end(), 0);
+
+    let listed = offline(&["list"]);
+    assert!(listed.out.contains("\"disabled\":true") && listed.out.contains("last_used_time"), "{}", listed.out);
+    assert!(!listed.out.contains(ann.1) && !listed.out.contains(admin.1), "{}", listed.out);
+    assert_eq!(offline(&["revoke", ann.0, "--yes", "--delete"]).code, 0);
+    assert!(!offline(&["list"]).out.contains(ann.0));
+}
+
+#[test]
+fn the_first_key_can_come_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, file) = (dir.path().join("data"), dir.path().join("key"));
+    let setting = format!("auth.bootstrap_key_file={}", file.display());
+    let args = ["--data-dir", data.to_str().unwrap(), "--set", setting.as_str()];
+    for (text, why) in
+        [(None, "No such file"), (Some("no pair"), "ID:SECRET"), (Some("a/b:secret"), "3 to 128 letters")]
+    {
+        text.iter().for_each(|text| std::fs::write(&file, text).unwrap());
+        let refused = forebay(&[&["serve", "--listen", "127.0.0.1:0"], &args[..]].concat());
+        assert!(refused.code == 1 && refused.err.contains(why), "{}", refused.err);
+    }
+    std::fs::write(&file, format!("{}:{}\n", KEY.0, KEY.1)).unwrap();
+    let server = Server::start(&args);
+    assert!(server.key.is_none() && !server.log.iter().any(|line| line.contains(KEY.1)), "{:?}", server.log);
+    assert_eq!(server.client(&["queue", "list"]).code, 0);
+    assert_eq!(server.end(), 0);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(Server::start(&args).end(), 0, "it is read for the first key only");
+}
+
+#[test]
+fn a_server_with_damaged_keys_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    assert_eq!(Server::on(dir.path()).end(), 0);
+    let keys = dir.path().join("access/keys");
+    let sound = std::fs::read(&keys).unwrap();
+    std::fs::write(&keys, &sound[..sound.len() - 1]).unwrap();
+    let ran = forebay(&["serve", "--listen", "127.0.0.1:0", "--data-dir", path]);
+    assert!(ran.code == 1 && ran.err.contains("access/keys is damaged"), "{}", ran.err);
+    assert!(forebay(&["storage", "verify", "--data-dir", path]).out.contains("access/keys"));
+    std::fs::write(&keys, &sound).unwrap();
+    let server = Server::on(dir.path());
+    assert_eq!(server.client(&["queue", "list"]).code, 0);
+}
+
+#[test]
+fn the_development_profile_believes_everybody_and_says_so() {
+    let server = Server::start(&["--dev"]);
+    assert!(
+        server.key.is_none() && server.log.iter().any(|line| line.contains("DEVELOPMENT PROFILE")),
+        "{:?}",
+        server.log
+    );
+    let arn = |ran: Ran| {
+        let me: serde_json::Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}", ran.err));
+        me["arn"].as_str().unwrap().to_owned()
+    };
+    let whoami = ["access", "whoami"];
+    assert_eq!(arn(server.client_with(("123456789012", "x"), &whoami)), "arn:aws:iam::123456789012:root");
+    assert_eq!(arn(server.client_with(("test", "test"), &whoami)), "arn:aws:iam::000000000000:root");
+    assert_eq!(arn(run(command(&whoami).env("FOREBAY_SERVER", &server.url))), "arn:aws:iam::000000000000:root");
+    assert_eq!(server.client_with(("123456789012", "x"), &["queue", "create", "orders"]).code, 0);
+    assert_eq!(server.client_with(("test", "x"), &["queue", "get", "orders"]).code, 4, "accounts are apart");
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
+fn denied_and_administrative_calls_are_in_the_audit_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::on(dir.path());
+    let log = server.rest.take().unwrap();
+    assert_eq!(server.client(&["queue", "create", "orders"]).code, 0);
+    assert_eq!(server.client(&["queue", "send", "orders", "hello"]).code, 0);
+    assert_eq!(server.client_with((KEY.0, "wrong"), &["queue", "list"]).code, 5);
+    assert_eq!(server.client(&["queue", "get", "namespaces/111111111111/queues/orders"]).code, 5);
+    assert_eq!(server.end(), 0);
+    let mut events: Vec<serde_json::Value> =
+        log.join().unwrap().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    events.retain(|event| event["target"] == "audit");
+    let [created, unknown, denied] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(created["who"], "arn:aws:iam::000000000000:user/admin");
+    assert_eq!((&created["key"], &created["from"]), (&KEY.0.into(), &"127.0.0.1".into()));
+    assert_eq!((&created["action"], &created["decision"]), (&"sqs:CreateQueue".into(), &"allowed".into()));
+    assert!(created["resource"].as_str().unwrap().contains("000000000000@us-east-1"));
+    assert_eq!((&unknown["who"], &unknown["decision"]), (&"unknown".into(), &"denied".into()));
+    assert_eq!((&denied["decision"], &denied["level"]), (&"denied".into(), &"WARN".into()));
+    assert!(denied["why"].is_string() && denied["resource"].as_str().unwrap().contains("111111111111"));
 }

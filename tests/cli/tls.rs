@@ -1,6 +1,6 @@
 //! TLS of the process: the command line as a client, and a certificate that changes under a running server.
 
-use super::{command, forebay, run, serve::Server};
+use super::{forebay, run, serve::Server};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::{fs, path::Path, time::Duration};
 
@@ -55,7 +55,7 @@ fn the_command_line_talks_to_a_server_whose_authority_it_knows() {
     let ca = path(dir.path(), "ca.pem");
     let ran = server.client(&["queue", "create", "orders", "--ca-file", &ca]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    let ran = run(command(&["queue", "list"]).env("FOREBAY_SERVER", &server.url).env("FOREBAY_CA_FILE", &ca));
+    let ran = run(server.command(&["queue", "list"]).env("FOREBAY_CA_FILE", &ca));
     assert!(ran.code == 0 && ran.out.contains("orders"), "{}", ran.err);
     let stranger = server.client(&["queue", "list"]);
     assert_eq!(stranger.code, 6, "the machine's authorities do not know this server: {}", stranger.err);
@@ -119,7 +119,7 @@ fn the_same_is_served_at_every_extra_address() {
     let server = Server::start(&["--data-dir", &data, "--set", &extra]);
     assert_eq!(server.client(&["queue", "create", "orders"]).code, 0);
     let other = format!("http://127.0.0.1:{port}");
-    let ran = run(command(&["queue", "list"]).env("FOREBAY_SERVER", &other));
+    let ran = run(server.command(&["queue", "list"]).env("FOREBAY_SERVER", &other));
     assert!(ran.code == 0 && ran.out.contains("orders"), "{}", ran.err);
     let open =
         forebay(&["serve", "--listen", "127.0.0.1:0", "--set", "listen.extra.addresses=127.0.0.1:1,0.0.0.0:4566"]);

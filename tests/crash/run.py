@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clients/python"))
 os.environ.setdefault("FOREBAY_BIN", str(Path(__file__).resolve().parents[2] / "target/debug/forebay"))
 
-from broker import Broker  # noqa: E402
+from broker import Broker, aio_channel  # noqa: E402
 
 import grpc  # noqa: E402
 from loads import CALL_SECONDS_MAX, Fifo, Produced, Standard, Violation, ask  # noqa: E402
@@ -47,8 +47,7 @@ class Crash:
         self.loads = [Standard(dice), Fifo(dice), Produced(dice)]
 
     def stub(self):
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        self.channel = grpc.aio.insecure_channel(self.broker.address, options=options)
+        self.channel = aio_channel(self.broker.address)
         return queue_service_pb2_grpc.QueueServiceStub(self.channel)
 
     async def create_queues(self):

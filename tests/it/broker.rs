@@ -33,11 +33,18 @@ use forebay::{
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
+use tonic::{Request, Status, service::interceptor::InterceptedService, transport::Channel};
 
 /// The key that the broker of a test knows.
 pub(crate) const KEY_ID: &str = "AKIATESTTESTTESTTEST";
 pub(crate) const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCD";
+
+pub(crate) type Wire = InterceptedService<Channel, fn(Request<()>) -> Result<Request<()>, Status>>;
+
+pub(crate) fn with_key(mut request: Request<()>) -> Result<Request<()>, Status> {
+    request.metadata_mut().insert("authorization", format!("Bearer {KEY_ID}:{SECRET}").parse().unwrap());
+    Ok(request)
+}
 
 pub(crate) struct TestBroker {
     pub(crate) address: SocketAddr,
@@ -139,15 +146,21 @@ fn facts() -> ServerFacts {
 }
 
 impl TestBroker {
-    pub(crate) async fn channel(&self) -> Channel {
+    /// A connection whose calls carry the key.
+    pub(crate) async fn channel(&self) -> Wire {
+        InterceptedService::new(self.stranger().await, with_key as fn(_) -> _)
+    }
+
+    /// A connection whose calls carry none.
+    pub(crate) async fn stranger(&self) -> Channel {
         Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
     }
 
-    pub(crate) async fn queues(&self) -> QueueServiceClient<Channel> {
+    pub(crate) async fn queues(&self) -> QueueServiceClient<Wire> {
         QueueServiceClient::new(self.channel().await)
     }
 
-    pub(crate) async fn admin(&self) -> AdminServiceClient<Channel> {
+    pub(crate) async fn admin(&self) -> AdminServiceClient<Wire> {
         AdminServiceClient::new(self.channel().await)
     }
 

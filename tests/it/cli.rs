@@ -1,6 +1,6 @@
 //! The command line against a broker: what a script would do, and what it would see.
 
-use crate::broker::{TestBroker, start};
+use crate::broker::{KEY_ID, SECRET, TestBroker, start};
 use assert_cmd::Command;
 use serde_json::Value;
 use std::fs;
@@ -27,6 +27,7 @@ impl Ran {
 async fn run_with(broker: &TestBroker, input: &str, args: &[&str]) -> Ran {
     let mut command = Command::cargo_bin("forebay").unwrap();
     command.env_clear().env("PATH", "/usr/bin:/bin").env("FOREBAY_SERVER", format!("http://{}", broker.address));
+    command.env("FOREBAY_ACCESS_KEY_ID", KEY_ID).env("FOREBAY_SECRET_ACCESS_KEY", SECRET);
     command.args(args).write_stdin(input.to_owned());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     Ran {

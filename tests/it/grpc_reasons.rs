@@ -3,16 +3,19 @@
 use crate::broker::{TestBroker, ack, grouped, message, seconds, settle, start, start_limited};
 use forebay::{
     base::reason::Reason,
-    proto::queue::v1::{
-        self as wire,
-        produce_request::{Batch, Frame, Open},
-        queue_service_client::QueueServiceClient,
-        settlement::Outcome,
+    proto::{
+        access::v1::{self as access, access_service_client::AccessServiceClient},
+        queue::v1::{
+            self as wire,
+            produce_request::{Batch, Frame, Open},
+            queue_service_client::QueueServiceClient,
+            settlement::Outcome,
+        },
     },
     protocol::port::serve::ServerOptions,
 };
 use std::{collections::BTreeSet, fmt::Debug};
-use tonic::{Response, Status, transport::Channel};
+use tonic::{Response, Status};
 use tonic_types::StatusExt;
 
 /// Reasons that no test provokes over the wire.
@@ -22,10 +25,10 @@ const LISTED: &[(Reason, &str)] = &[
     (Reason::StorageFull, "needs a full disk: the log's tests make one"),
     (Reason::StorageCorrupt, "an unreadable message is logged, not refused"),
     (Reason::Draining, "a draining connection takes no new calls; the window is a race"),
-    (Reason::Unauthenticated, "comes with access keys"),
     (Reason::PermissionExists, "permissions are added by label in the AWS protocol only"),
     (Reason::PermissionNotFound, "permissions are removed by label in the AWS protocol only"),
     (Reason::ActionNotShared, "permissions are added by label in the AWS protocol only"),
+    (Reason::TooManyAccessKeys, "needs 10,000 keys"),
     (Reason::Internal, "is a bug"),
 ];
 
@@ -47,7 +50,7 @@ fn dead_letters(queue: &str) -> wire::Queue {
     wire::Queue { dead_letter_policy: Some(policy), ..Default::default() }
 }
 
-type Client = QueueServiceClient<Channel>;
+type Client = QueueServiceClient<crate::broker::Wire>;
 
 async fn send(client: &mut Client, queue: &str, message: wire::Message) -> Option<String> {
     let request = wire::SendRequest { queue: queue.into(), messages: vec![message], durability: 0 };
@@ -172,6 +175,23 @@ async fn of_streams(broker: &TestBroker) -> Vec<String> {
     reasons
 }
 
+async fn of_keys(broker: &TestBroker) -> Vec<String> {
+    let mut stranger = QueueServiceClient::new(broker.stranger().await);
+    let mut client = AccessServiceClient::new(broker.channel().await);
+    let key = access::AccessKey {
+        access_key_id: crate::broker::KEY_ID.into(),
+        user_name: "ann".into(),
+        ..Default::default()
+    };
+    let import = access::ImportAccessKeyRequest { access_key: Some(key), secret_access_key: "secret".into() };
+    let revoke = access::RevokeAccessKeyRequest { access_key_id: "nobody".into(), delete: true };
+    vec![
+        reason(stranger.get_queue(get("orders")).await),
+        reason(client.import_access_key(import).await),
+        reason(client.revoke_access_key(revoke).await),
+    ]
+}
+
 async fn of_limits() -> Vec<String> {
     let broker = start_limited(ServerOptions::default(), 1, 1).await;
     broker.create("only", wire::Queue::default()).await;
@@ -193,6 +213,7 @@ async fn every_reason_is_provoked_or_listed() {
     provoked.extend(of_leases(&broker).await);
     provoked.extend(of_redrives(&broker).await);
     provoked.extend(of_streams(&broker).await);
+    provoked.extend(of_keys(&broker).await);
     provoked.extend(of_limits().await);
     let listed: BTreeSet<_> = LISTED.iter().map(|(reason, _)| reason.as_str().to_owned()).collect();
     assert_eq!(provoked.intersection(&listed).collect::<Vec<_>>(), Vec::<&String>::new(), "listed without need");

@@ -1,6 +1,6 @@
 //! The port itself: health, reflection, gRPC-Web, connections, limits, request ids, deadlines.
 
-use crate::broker::{bodies, message, seconds, soon, start, start_with};
+use crate::broker::{KEY_ID, SECRET, bodies, message, seconds, soon, start, start_with};
 use forebay::{
     proto::{
         admin::v1 as admin,
@@ -93,7 +93,8 @@ async fn a_browser_calls_over_plain_http_one() {
     body.extend(bytes);
     let head = |origin: &str| {
         let kind = "content-type: application/grpc-web+proto\r\nx-grpc-web: 1";
-        format!("POST /forebay.queue.v1.QueueService/GetQueue HTTP/1.1\r\n{kind}\r\norigin: {origin}")
+        let key = format!("authorization: Bearer {KEY_ID}:{SECRET}");
+        format!("POST /forebay.queue.v1.QueueService/GetQueue HTTP/1.1\r\n{kind}\r\n{key}\r\norigin: {origin}")
     };
     let answer = http1(broker.address, &head(page), &body).await;
     assert!(contains(&answer, "HTTP/1.1 200"));
@@ -102,9 +103,11 @@ async fn a_browser_calls_over_plain_http_one() {
     assert!(contains(&answer, &format!("access-control-allow-origin: {page}")));
     let stranger = http1(broker.address, &head("https://evil.example"), &body).await;
     assert!(!contains(&stranger, "access-control-allow-origin"));
-    let asks = "OPTIONS /forebay.queue.v1.QueueService/GetQueue HTTP/1.1\r\naccess-control-request-method: POST";
+    let asks = "OPTIONS /forebay.queue.v1.QueueService/GetQueue HTTP/1.1\r\naccess-control-request-method: POST\r\n\
+                access-control-request-headers: authorization,x-grpc-web";
     let preflight = http1(broker.address, &format!("{asks}\r\norigin: {page}"), b"").await;
     assert!(contains(&preflight, "access-control-allow-methods: POST"));
+    assert!(contains(&preflight, "access-control-allow-headers: authorization,x-grpc-web"));
 }
 
 #[tokio::test]
@@ -118,7 +121,10 @@ async fn connections_are_listed_with_their_client_and_closed_by_id() {
     let listed = admin.list_connections(admin::ListConnectionsRequest::default()).await.unwrap().into_inner();
     let found: Vec<_> = listed.connections.iter().filter(|connection| connection.client == "tester/1").collect();
     let [found] = found[..] else { panic!("{listed:?}") };
-    assert_eq!((found.protocol.as_str(), found.principal.as_str(), found.open_calls), ("grpc", "anonymous", 0));
+    assert_eq!(
+        (found.protocol.as_str(), found.principal.as_str(), found.open_calls),
+        ("grpc", "arn:aws:iam::000000000000:user/admin", 0)
+    );
     assert!(found.received_bytes > 0 && found.sent_bytes > 0 && found.open_time.is_some());
     let own = listed.connections.iter().find(|connection| connection.id != found.id).unwrap();
     assert_eq!(own.open_calls, 1, "the call that asks is open");

@@ -34,7 +34,10 @@ async fn a_message_is_sent_received_and_acknowledged() {
     assert_eq!(bodies(&received), ["hello"]);
     assert_eq!(received[0].message_id, stored.message_id);
     assert_eq!(received[0].attributes["colour"], value);
-    assert_eq!((received[0].receive_count, received[0].sender_id.as_str()), (1, "anonymous"));
+    assert_eq!(
+        (received[0].receive_count, received[0].sender_id.as_str()),
+        (1, "arn:aws:iam::000000000000:user/admin")
+    );
 
     let settlements = vec![ack(&received[0])];
     let request = wire::SettleRequest { queue: "orders".into(), settlements };

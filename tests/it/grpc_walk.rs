@@ -1,23 +1,24 @@
 //! Every rpc refuses bad input, naming the field and the limit. The list of rpcs comes from the descriptors, so that an
 //! rpc without rows fails.
 
-use crate::broker::{seconds, soon, start};
+use crate::broker::{Wire, seconds, soon, start};
 use forebay::proto::{
     FILE_DESCRIPTOR_SET,
+    access::v1 as access,
     admin::v1 as admin,
     common::v1::FlowControl,
     queue::v1::{self as wire, consume_request, produce_request},
 };
 use prost::Message;
 use std::{collections::BTreeMap, future::Future, pin::Pin};
-use tonic::{Code, Request, Status, client::Grpc, transport::Channel};
+use tonic::{Code, Request, Status, client::Grpc};
 use tonic_types::StatusExt;
 
 type Asking = Pin<Box<dyn Future<Output = Status>>>;
 
 /// A bad request, the field it is refused for, and words of the limit.
 struct Row {
-    ask: Box<dyn FnOnce(Channel, &'static str) -> Asking>,
+    ask: Box<dyn FnOnce(Wire, &'static str) -> Asking>,
     field: &'static str,
     limit: &'static str,
 }
@@ -32,7 +33,7 @@ fn bad_stream<M: Message + 'static>(frames: Vec<M>, field: &'static str, limit: 
 }
 
 /// How the rpc refuses; unary rpcs are called as streams of one, which is the same on the wire.
-async fn refused<M: Message + 'static>(channel: Channel, path: &'static str, frames: Vec<M>) -> Status {
+async fn refused<M: Message + 'static>(channel: Wire, path: &'static str, frames: Vec<M>) -> Status {
     let mut grpc = Grpc::new(channel);
     grpc.ready().await.unwrap();
     let codec = tonic_prost::ProstCodec::<Encoded, Encoded>::default();
@@ -389,6 +390,56 @@ fn admin_rows(method: &str) -> Option<Vec<Row>> {
     })
 }
 
+fn access_rows(method: &str) -> Option<Vec<Row>> {
+    let key = || access::AccessKey { user_name: "ann".into(), ..Default::default() };
+    let create = |key| access::CreateAccessKeyRequest { access_key: Some(key) };
+    let import = |id: &str, secret: &str| access::ImportAccessKeyRequest {
+        access_key: Some(access::AccessKey { access_key_id: id.into(), ..key() }),
+        secret_access_key: secret.into(),
+    };
+    let past = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
+    let never = Some(prost_types::Timestamp { seconds: -1, nanos: 0 });
+    let list = access::ListAccessKeysRequest::default;
+    let revoke = |id: String| access::RevokeAccessKeyRequest { access_key_id: id, delete: true };
+    Some(match method {
+        "CreateAccessKey" => vec![
+            bad(create(access::AccessKey::default()), "access_key.user_name", "1 to 64 letters"),
+            bad(create(access::AccessKey { account_id: "12".into(), ..key() }), "access_key.account_id", "12 digits"),
+            bad(
+                create(access::AccessKey { access_key_id: "AKIA".into(), ..key() }),
+                "access_key.access_key_id",
+                "empty",
+            ),
+            bad(create(access::AccessKey { expire_time: past, ..key() }), "access_key.expire_time", "a time to come"),
+            bad(create(access::AccessKey { expire_time: never, ..key() }), "access_key.expire_time", "1970"),
+            bad(
+                create(access::AccessKey { policies: vec!["{}".into(); 11], ..key() }),
+                "access_key.policies",
+                "10 policies at most",
+            ),
+            bad(create(access::AccessKey { policies: vec!["[]".into()], ..key() }), "access_key.policies", "an object"),
+        ],
+        "ImportAccessKey" => vec![
+            bad(import("a:b", "secret"), "access_key.access_key_id", "3 to 128 letters"),
+            bad(import("mine", ""), "secret_access_key", "1 to 256 ASCII"),
+            bad(import("mine", "a b"), "secret_access_key", "1 to 256 ASCII"),
+        ],
+        "ListAccessKeys" => vec![
+            bad(access::ListAccessKeysRequest { page_size: 1001, ..list() }, "page_size", "1000"),
+            bad(
+                access::ListAccessKeysRequest { page_token: "t".repeat(129), ..list() },
+                "page_token",
+                "128 characters",
+            ),
+        ],
+        "RevokeAccessKey" => vec![
+            bad(revoke(String::new()), "access_key_id", "1 to 128 bytes"),
+            bad(revoke("k".repeat(129)), "access_key_id", "1 to 128 bytes"),
+        ],
+        _ => return None,
+    })
+}
+
 #[tokio::test]
 async fn every_rpc_refuses_bad_input_with_the_field_and_the_limit() {
     let broker = start().await;
@@ -399,7 +450,11 @@ async fn every_rpc_refuses_bad_input_with_the_field_and_the_limit() {
     assert!(rpcs.len() >= 22, "{rpcs:?}");
     for (path, has_fields) in rpcs {
         let (service, method) = path.rsplit_once('/').unwrap();
-        let rows = if service.ends_with("AdminService") { admin_rows(method) } else { queue_rows(method) };
+        let rows = match service.rsplit('.').next() {
+            Some("AdminService") => admin_rows(method),
+            Some("AccessService") => access_rows(method),
+            _ => queue_rows(method),
+        };
         assert_eq!(rows.is_some(), has_fields, "{path} takes fields and has no rows, or the other way round");
         let path: &'static str = path.leak();
         for Row { ask, field, limit } in rows.into_iter().flatten() {

@@ -1,6 +1,6 @@
 //! TLS on the port: both versions of HTTP, client certificates, and a certificate that changes.
 
-use crate::broker::{TestBroker, soon, start_with};
+use crate::broker::{TestBroker, soon, start_with, with_key};
 use forebay::{
     proto::queue::v1::{self as wire, queue_service_client::QueueServiceClient},
     protocol::port::{serve::ServerOptions, tls::Tls},
@@ -81,7 +81,8 @@ async fn channel(
 }
 
 async fn list(channel: Channel) -> Result<(), tonic::Status> {
-    QueueServiceClient::new(channel).list_queues(wire::ListQueuesRequest::default()).await.map(drop)
+    let mut client = QueueServiceClient::with_interceptor(channel, with_key);
+    client.list_queues(wire::ListQueuesRequest::default()).await.map(drop)
 }
 
 #[tokio::test]

@@ -74,7 +74,8 @@ impl Action {
 pub(crate) fn run(args: QueueArgs) -> Result<(), Failure> {
     let output = Output::new(&args.output);
     args.action.ask()?;
-    block_on(async {
+    let server = args.client.server.clone();
+    block_on(&server, async {
         let caller = Caller::connect(&args.client).await?;
         match args.action {
             Action::Create(args) => args.run(&caller, output).await,

@@ -28,7 +28,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<wire::GetServerInfoRequest>,
     ) -> Answer<wire::GetServerInfoResponse> {
-        let (call, _) = self.shared.begin(request);
+        let (call, _) = self.shared.begin(request)?;
         let info = call.broker().server_info(call.caller());
         call.reply(info.map(|info| {
             wire::GetServerInfoResponse {
@@ -49,12 +49,12 @@ impl AdminService for AdminApi {
     }
 
     async fn get_status(&self, request: Request<wire::GetStatusRequest>) -> Answer<wire::GetStatusResponse> {
-        let (call, _) = self.shared.begin(request);
+        let (call, _) = self.shared.begin(request)?;
         call.reply(call.broker().status(call.caller()).map(status))
     }
 
     async fn get_config(&self, request: Request<wire::GetConfigRequest>) -> Answer<wire::GetConfigResponse> {
-        let (call, _) = self.shared.begin(request);
+        let (call, _) = self.shared.begin(request)?;
         let values = call.broker().config(call.caller()).map(|values| {
             let value = |value: &crate::service::broker::ConfigValue| wire::ConfigValue {
                 key: value.key.clone(),
@@ -68,7 +68,7 @@ impl AdminService for AdminApi {
     }
 
     async fn set_log_filter(&self, request: Request<wire::SetLogFilterRequest>) -> Answer<wire::SetLogFilterResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let set = call.broker().set_log_filter(call.caller(), &request.filter);
         call.reply(set.map(|()| wire::SetLogFilterResponse {}))
     }
@@ -77,17 +77,16 @@ impl AdminService for AdminApi {
         &self,
         request: Request<wire::ListConnectionsRequest>,
     ) -> Answer<wire::ListConnectionsResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let allowed = call.broker().authorise_server(call.caller(), Action::ListConnections);
-        let principal = call.caller().principal.clone();
-        call.reply(allowed.and_then(|()| self.connections(&request, &principal)))
+        call.reply(allowed.and_then(|()| self.connections(&request)))
     }
 
     async fn close_connection(
         &self,
         request: Request<wire::CloseConnectionRequest>,
     ) -> Answer<wire::CloseConnectionResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let closed = call.broker().authorise_server(call.caller(), Action::CloseConnection).and_then(|()| {
             let id = request.id.parse().ok().filter(|id| self.shared.connections.close(*id));
             let found = format!("{:?}", check::shorten(&request.id));
@@ -97,7 +96,7 @@ impl AdminService for AdminApi {
     }
 
     async fn drain(&self, request: Request<wire::DrainRequest>) -> Answer<wire::DrainResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let begun = call.broker().authorise_server(call.caller(), Action::Drain).and_then(|()| {
             let grace = convert::duration("grace", request.grace)?;
             if let Some(grace) = grace {
@@ -111,11 +110,7 @@ impl AdminService for AdminApi {
 }
 
 impl AdminApi {
-    fn connections(
-        &self,
-        request: &wire::ListConnectionsRequest,
-        principal: &str,
-    ) -> Result<wire::ListConnectionsResponse, Refusal> {
+    fn connections(&self, request: &wire::ListConnectionsRequest) -> Result<wire::ListConnectionsResponse, Refusal> {
         let size = check::page_size(request.page_size.into())?;
         let after = match request.page_token.as_str() {
             "" => 0,
@@ -126,16 +121,16 @@ impl AdminApi {
         page.truncate(size);
         let last = page.last().filter(|_| has_more);
         let next_page_token = last.map(|connection| connection.id.to_string()).unwrap_or_default();
-        let connections = page.iter().map(|found| connection(found, principal)).collect();
+        let connections = page.iter().map(|found| connection(found)).collect();
         Ok(wire::ListConnectionsResponse { connections, next_page_token })
     }
 }
 
-fn connection(connection: &Connection, principal: &str) -> wire::Connection {
+fn connection(connection: &Connection) -> wire::Connection {
     wire::Connection {
         id: connection.id.to_string(),
         peer: connection.peer.map(|peer| peer.to_string()).unwrap_or_default(),
-        principal: principal.to_owned(),
+        principal: connection.principal().to_owned(),
         protocol: connection.language().to_owned(),
         client: connection.client().to_owned(),
         open_time: Some(convert::to_timestamp(connection.opened)),

@@ -6,6 +6,9 @@ use crate::{
 };
 use std::time::Duration;
 
+/// The last second of the year 9999.
+const SECONDS_MAX: u64 = 253_402_300_799;
+
 /// Reads a duration; a negative or impossible one is refused.
 pub(super) fn duration(field: &'static str, value: Option<prost_types::Duration>) -> Result<Option<Duration>, Refusal> {
     let Some(value) = value else { return Ok(None) };
@@ -29,6 +32,23 @@ pub(super) fn to_timestamp(value: Timestamp) -> prost_types::Timestamp {
     let millis = value.as_millis();
     let seconds = i64::try_from(millis / 1000).unwrap_or(i64::MAX);
     prost_types::Timestamp { seconds, nanos: (millis % 1000) as i32 * 1_000_000 }
+}
+
+/// Reads a moment; one before 1970 or with impossible nanoseconds is refused.
+pub(super) fn timestamp(
+    field: &'static str,
+    value: Option<prost_types::Timestamp>,
+) -> Result<Option<Timestamp>, Refusal> {
+    let Some(value) = value else { return Ok(None) };
+    match (u64::try_from(value.seconds), u64::try_from(value.nanos)) {
+        (Ok(seconds), Ok(nanos)) if seconds <= SECONDS_MAX && nanos < 1_000_000_000 => {
+            Ok(Some(Timestamp(seconds * 1000 + nanos / 1_000_000)))
+        }
+        _ => {
+            let found = format!("{} seconds and {} nanoseconds", value.seconds, value.nanos);
+            Err(check::outside(field, found, "a time from 1970 to 9999"))
+        }
+    }
 }
 
 /// Reads an enum's number; one that this server does not know is refused.
@@ -55,5 +75,9 @@ mod tests {
     fn a_timestamp_keeps_its_milliseconds() {
         let wire = to_timestamp(Timestamp(1_700_000_000_123));
         assert_eq!((wire.seconds, wire.nanos), (1_700_000_000, 123_000_000));
+        assert_eq!(timestamp("at", Some(wire)), Ok(Some(Timestamp(1_700_000_000_123))));
+        for (seconds, nanos) in [(-1, 0), (0, -1), (0, 1_000_000_000), (i64::MAX, 0)] {
+            assert!(timestamp("at", Some(prost_types::Timestamp { seconds, nanos })).is_err());
+        }
     }
 }

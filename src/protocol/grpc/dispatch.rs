@@ -18,7 +18,7 @@ use tokio::time::{Sleep, sleep};
 use tonic::{Status, body::Body, service::Routes};
 use tonic_types::StatusExt;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 const QUEUE_SERVICE: &str = "/forebay.queue.v1.QueueService/";
 
@@ -100,7 +100,8 @@ fn cors(origins: &[String]) -> CorsLayer {
     let exposed = ["grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id"];
     let layer = CorsLayer::new()
         .allow_methods([Method::POST])
-        .allow_headers(Any)
+        // The star of the standard leaves out `authorization`.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(exposed.map(HeaderName::from_static));
     if origins.iter().any(|origin| origin == "*") {
         return layer.allow_origin(Any);

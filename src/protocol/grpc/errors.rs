@@ -55,7 +55,7 @@ pub fn code(reason: Reason) -> Code {
 }
 
 /// The status of a call that was refused.
-pub(super) fn status(refusal: Refusal, request_id: &str) -> Status {
+pub fn status(refusal: Refusal, request_id: &str) -> Status {
     let mut details = ErrorDetails::new();
     details.set_error_info(refusal.reason.as_str(), DOMAIN, metadata(&refusal));
     if let Some(wait) = refusal.retry_delay() {

@@ -1,6 +1,7 @@
 //! The native services together, as the port needs them: what answers a request, and what ends with the drain.
 
 use super::{
+    access_service::AccessApi,
     admin_service::AdminApi,
     call::Shared,
     dispatch::{Dispatch, Finish},
@@ -8,8 +9,8 @@ use super::{
 };
 use crate::{
     proto::{
-        FILE_DESCRIPTOR_SET, admin::v1::admin_service_server::AdminServiceServer,
-        queue::v1::queue_service_server::QueueServiceServer,
+        FILE_DESCRIPTOR_SET, access::v1::access_service_server::AccessServiceServer,
+        admin::v1::admin_service_server::AdminServiceServer, queue::v1::queue_service_server::QueueServiceServer,
     },
     protocol::port::{connections::Connections, drain::DrainControl, serve::ServerOptions},
     service::broker::Broker,
@@ -22,7 +23,8 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::Service;
 
 /// The names health answers for; "" is the server as a whole.
-const HEALTH_NAMES: [&str; 3] = ["", "forebay.queue.v1.QueueService", "forebay.admin.v1.AdminService"];
+const HEALTH_NAMES: [&str; 4] =
+    ["", "forebay.queue.v1.QueueService", "forebay.admin.v1.AdminService", "forebay.access.v1.AccessService"];
 
 /// Everything native that a port answers; clones share it.
 #[derive(Clone)]
@@ -78,6 +80,9 @@ fn dispatch(shared: &Arc<Shared>, health: &HealthReporter, options: &ServerOptio
     let admin = AdminServiceServer::new(AdminApi { shared: shared.clone() })
         .max_decoding_message_size(options.max_request_bytes)
         .accept_compressed(CompressionEncoding::Gzip);
+    let access = AccessServiceServer::new(AccessApi { shared: shared.clone() })
+        .max_decoding_message_size(options.max_request_bytes)
+        .accept_compressed(CompressionEncoding::Gzip);
     let health = tonic_health::server::HealthService::from_health_reporter(health.clone());
     let health = tonic_health::pb::health_server::HealthServer::new(health);
     let reflection = || {
@@ -86,6 +91,7 @@ fn dispatch(shared: &Arc<Shared>, health: &HealthReporter, options: &ServerOptio
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let others = Routes::new(admin)
+        .add_service(access)
         .add_service(health)
         .add_service(reflection().build_v1().map_err(io::Error::other)?)
         .add_service(reflection().build_v1alpha().map_err(io::Error::other)?);

@@ -6,11 +6,13 @@
 //! | `dispatch` | from a path to a service; gRPC-Web beside it; deadlines |
 //! | `call` | who calls, over which connection, under which request id |
 //! | [`errors`] | the one table from reasons to codes, and the details of a status |
-//! | `queue_service`, `produce`, `consume`, `admin_service` | the rpcs |
-//! | `convert`, `queues`, `messages` | between wire messages and the services' structs |
+//! | `queue_service`, `produce`, `consume`, `admin_service`, `access_service` | the rpcs |
+//! | `convert`, `queues`, `messages`, [`access`] | between wire messages and the services' structs |
 //!
 //! Absent on purpose: rules of queues, the engine, sockets.
 
+pub mod access;
+mod access_service;
 mod admin_service;
 mod call;
 mod consume;

@@ -39,7 +39,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl QueueService for QueueApi {
     async fn create_queue(&self, request: Request<wire::CreateQueueRequest>) -> Answer<wire::CreateQueueResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let created = async {
             let queue = request.queue.unwrap_or_default();
             let create = CreateQueue {
@@ -56,7 +56,7 @@ impl QueueService for QueueApi {
     }
 
     async fn get_queue(&self, request: Request<wire::GetQueueRequest>) -> Answer<wire::GetQueueResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let found = async {
             let get = GetQueue { name: request.name, with_figures: with_figures(request.view)? };
             let queue = queues::queue(call.broker().region(), call.broker().get_queue(call.caller(), get).await?);
@@ -66,7 +66,7 @@ impl QueueService for QueueApi {
     }
 
     async fn list_queues(&self, request: Request<wire::ListQueuesRequest>) -> Answer<wire::ListQueuesResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let listed = async {
             let list = ListQueues {
                 parent: request.parent,
@@ -84,7 +84,7 @@ impl QueueService for QueueApi {
     }
 
     async fn update_queue(&self, request: Request<wire::UpdateQueueRequest>) -> Answer<wire::UpdateQueueResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let updated = async {
             let mut queue = request.queue.unwrap_or_default();
             let mask = request.update_mask.unwrap_or_default();
@@ -101,20 +101,20 @@ impl QueueService for QueueApi {
     }
 
     async fn delete_queue(&self, request: Request<wire::DeleteQueueRequest>) -> Answer<wire::DeleteQueueResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let delete = DeleteQueue { name: request.name, etag: request.etag };
         let deleted = call.broker().delete_queue(call.caller(), delete).await;
         call.reply(deleted.map(|()| wire::DeleteQueueResponse {}))
     }
 
     async fn purge_queue(&self, request: Request<wire::PurgeQueueRequest>) -> Answer<wire::PurgeQueueResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let purged = call.broker().purge_queue(call.caller(), &request.name).await;
         call.reply(purged.map(|purged_messages| wire::PurgeQueueResponse { purged_messages }))
     }
 
     async fn send(&self, request: Request<wire::SendRequest>) -> Answer<wire::SendResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let sent = async {
             queues::durability("durability", request.durability)?;
             let messages = messages::messages(request.messages)?;
@@ -126,7 +126,7 @@ impl QueueService for QueueApi {
     }
 
     async fn receive(&self, request: Request<wire::ReceiveRequest>) -> Answer<wire::ReceiveResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let received = async {
             let receive = Receive {
                 queue: request.queue,
@@ -143,7 +143,7 @@ impl QueueService for QueueApi {
     }
 
     async fn settle(&self, request: Request<wire::SettleRequest>) -> Answer<wire::SettleResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let settled = async {
             let settlements = messages::settlements(request.settlements)?;
             let failures = call.broker().settle(call.caller(), Settle { queue: request.queue, settlements }).await?;
@@ -153,7 +153,7 @@ impl QueueService for QueueApi {
     }
 
     async fn peek(&self, request: Request<wire::PeekRequest>) -> Answer<wire::PeekResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let peeked = async {
             let peek = Peek {
                 states: messages::states(&request.states)?,
@@ -173,7 +173,7 @@ impl QueueService for QueueApi {
     type ProduceStream = ProduceStream;
 
     async fn produce(&self, request: Request<Streaming<wire::ProduceRequest>>) -> Answer<ProduceStream> {
-        let (call, frames) = self.shared.begin(request);
+        let (call, frames) = self.shared.begin(request)?;
         let mut response = call.response(());
         let metadata = std::mem::take(response.metadata_mut());
         let grace = self.shared.drain.clone();
@@ -183,7 +183,7 @@ impl QueueService for QueueApi {
     type ConsumeStream = ConsumeStream;
 
     async fn consume(&self, request: Request<Streaming<wire::ConsumeRequest>>) -> Answer<ConsumeStream> {
-        let (call, frames) = self.shared.begin(request);
+        let (call, frames) = self.shared.begin(request)?;
         let mut response = call.response(());
         let metadata = std::mem::take(response.metadata_mut());
         let grace = self.shared.drain.clone();
@@ -191,7 +191,7 @@ impl QueueService for QueueApi {
     }
 
     async fn start_redrive(&self, request: Request<wire::StartRedriveRequest>) -> Answer<wire::StartRedriveResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let start = StartRedrive {
             source_queue: request.source_queue,
             destination_queue: request.destination_queue,
@@ -202,7 +202,7 @@ impl QueueService for QueueApi {
     }
 
     async fn list_redrives(&self, request: Request<wire::ListRedrivesRequest>) -> Answer<wire::ListRedrivesResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let list = ListRedrives {
             source_queue: request.source_queue,
             page_size: request.page_size.into(),
@@ -219,7 +219,7 @@ impl QueueService for QueueApi {
         &self,
         request: Request<wire::CancelRedriveRequest>,
     ) -> Answer<wire::CancelRedriveResponse> {
-        let (call, request) = self.shared.begin(request);
+        let (call, request) = self.shared.begin(request)?;
         let cancelled = call.broker().cancel_redrive(call.caller(), &request.name).await;
         call.reply(cancelled.map(|view| wire::CancelRedriveResponse { redrive: Some(queues::redrive(view)) }))
     }

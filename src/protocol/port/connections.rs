@@ -15,6 +15,9 @@ use tokio::net::TcpStream;
 /// Letters kept of what a client calls itself.
 const CLIENT_CHARS: usize = 128;
 
+/// Callers remembered of one connection.
+const USERS_MAX: usize = 256;
+
 /// One connection. Figures are exact at the moment of the read.
 #[derive(Debug)]
 pub struct Connection {
@@ -29,6 +32,23 @@ pub struct Connection {
     pub(crate) open_calls: AtomicU32,
     language: OnceLock<&'static str>,
     client: OnceLock<String>,
+    /// Who has called over it: nearly always one.
+    user: OnceLock<User>,
+    other_users: Mutex<Vec<User>>,
+}
+
+/// A caller and the id of its key.
+#[derive(Debug)]
+struct User {
+    principal: Arc<str>,
+    key: Option<String>,
+}
+
+impl User {
+    fn is(&self, principal: &Arc<str>, key: Option<&str>) -> bool {
+        // The callers of one key share one text.
+        Arc::ptr_eq(&self.principal, principal) || (self.principal == *principal && self.key.as_deref() == key)
+    }
 }
 
 impl Connection {
@@ -56,6 +76,29 @@ impl Connection {
     /// Empty before the first call.
     pub(crate) fn language(&self) -> &'static str {
         self.language.get().copied().unwrap_or_default()
+    }
+
+    /// Remembers who called.
+    pub(crate) fn note_user(&self, principal: &Arc<str>, key: Option<&str>) {
+        let user = || User { principal: principal.clone(), key: key.map(ToOwned::to_owned) };
+        if self.user.get_or_init(user).is(principal, key) {
+            return;
+        }
+        let mut others = self.other_users.lock().unwrap_or_else(PoisonError::into_inner);
+        if others.len() < USERS_MAX && !others.iter().any(|other| other.is(principal, key)) {
+            others.push(user());
+        }
+    }
+
+    /// Who called first; empty before the first call.
+    pub(crate) fn principal(&self) -> &str {
+        self.user.get().map(|user| &*user.principal).unwrap_or_default()
+    }
+
+    fn is_used_with(&self, key: &str) -> bool {
+        let has = |user: &User| user.key.as_deref() == Some(key);
+        let others = self.other_users.lock().unwrap_or_else(PoisonError::into_inner);
+        self.user.get().is_some_and(has) || others.iter().any(has)
     }
 
     fn close(&self) {
@@ -102,6 +145,8 @@ impl Connections {
             open_calls: AtomicU32::new(0),
             language: OnceLock::new(),
             client: OnceLock::new(),
+            user: OnceLock::new(),
+            other_users: Mutex::new(Vec::new()),
         });
         self.lock().insert(id, connection.clone());
         connection
@@ -129,6 +174,12 @@ impl Connections {
     pub(crate) fn close(&self, id: u64) -> bool {
         let connection = self.lock().get(&id).cloned();
         connection.inspect(|connection| connection.close()).is_some()
+    }
+
+    /// Closes the connections over which somebody called with this key.
+    pub(crate) fn close_of(&self, key: &str) {
+        let used: Vec<_> = self.lock().values().filter(|connection| connection.is_used_with(key)).cloned().collect();
+        used.iter().for_each(|connection| connection.close());
     }
 
     /// Closes every connection; returns how many calls that broke.

@@ -99,6 +99,9 @@ impl Broker {
 
     /// Disables a key for good, or removes it.
     pub async fn revoke_access_key(&self, caller: &Caller, id: &str, delete: bool) -> Result<(), Refusal> {
+        if !(1..=limits::ACCESS_KEY_ID_CHARS_MAX).contains(&id.len()) {
+            return Err(check::outside("access_key_id", format!("{} bytes", id.len()), "1 to 128 bytes"));
+        }
         // A foreign account's key is as good as none: its id is not confirmed.
         let visible = |key: &Arc<AccessKey>| key.account == caller.account || caller.account == self.facts.account;
         let account = self.access.find(id).filter(visible).map(|key| key.account.clone());

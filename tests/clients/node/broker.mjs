@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +17,14 @@ const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const BINARY = process.env.FOREBAY_BIN ?? join(ROOT, "target/debug/forebay");
 const START_MS_MAX = 60_000;
 const CALL_MS_MAX = 30_000;
+// The administrator's access key.
+const KEY = "AKIATESTTESTTESTTEST:0123456789abcdefghijklmnopqrstuvwxyzABCD";
+
+function withKey() {
+  const metadata = new grpc.Metadata();
+  metadata.set("authorization", `Bearer ${KEY}`);
+  return metadata;
+}
 
 const definition = loader.loadSync("forebay/queue/v1/queue_service.proto", {
   includeDirs: [join(ROOT, "proto")],
@@ -75,6 +83,7 @@ export class Broker {
   static async start() {
     const broker = new Broker();
     broker.folder = mkdtempSync(join(tmpdir(), "forebay-node-"));
+    writeFileSync(join(broker.folder, "key"), `${KEY}\n`);
     broker.address = `127.0.0.1:${await freePort()}`;
     await broker.run();
     return broker;
@@ -89,6 +98,7 @@ export class Broker {
         PATH: process.env.PATH,
         FOREBAY__SERVER__DATA_DIR: join(this.folder, "data"),
         FOREBAY__LISTEN__API__ADDRESS: this.address,
+        FOREBAY__AUTH__BOOTSTRAP_KEY_FILE: join(this.folder, "key"),
         FOREBAY__SERVER__PARTITIONS: "4",
         FOREBAY__STORAGE__SEGMENT_SIZE: "8MiB",
       },
@@ -118,7 +128,7 @@ export class Broker {
   /** One unary call. */
   call(method, request) {
     return new Promise((resolve, reject) => {
-      this.client[method](request, { deadline: Date.now() + CALL_MS_MAX }, (error, answer) =>
+      this.client[method](request, withKey(), { deadline: Date.now() + CALL_MS_MAX }, (error, answer) =>
         error ? reject(error) : resolve(answer),
       );
     });
@@ -126,7 +136,7 @@ export class Broker {
 
   /** A two-way call whose answers are read one by one. */
   open(method, first) {
-    const call = this.client[method]({ deadline: Date.now() + CALL_MS_MAX });
+    const call = this.client[method](withKey(), { deadline: Date.now() + CALL_MS_MAX });
     call.write(first);
     return { call, answers: call[Symbol.asyncIterator](), kept: [] };
   }

@@ -18,6 +18,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 60
+# The administrator's access key of every broker here.
+KEY_ID = "AKIATESTTESTTESTTEST"
+SECRET = "0123456789abcdefghijklmnopqrstuvwxyzABCD"
 
 
 def generate_stubs():
@@ -44,6 +47,50 @@ def free_port():
         return probe.getsockname()[1]
 
 
+class _Details(grpc.aio.ClientCallDetails, grpc.ClientCallDetails):
+    """Those of a call, with the access key."""
+
+    def __new__(cls, details):
+        key = ("authorization", f"Bearer {KEY_ID}:{SECRET}")
+        metadata = grpc.aio.Metadata(*(details.metadata or ()), key)
+        made = super().__new__(
+            cls, details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
+        )
+        made.compression = getattr(details, "compression", None)
+        return made
+
+
+class _WithKey(
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+):
+    """Puts the access key on every call."""
+
+    def intercept_unary_unary(self, continuation, details, request):
+        return continuation(_Details(details), request)
+
+    intercept_unary_stream = intercept_stream_unary = intercept_stream_stream = intercept_unary_unary
+
+
+class _UnaryWithKey(grpc.aio.UnaryUnaryClientInterceptor):
+    async def intercept_unary_unary(self, continuation, details, request):
+        return await continuation(_Details(details), request)
+
+
+class _StreamWithKey(grpc.aio.StreamStreamClientInterceptor):
+    async def intercept_stream_stream(self, continuation, details, requests):
+        return await continuation(_Details(details), requests)
+
+
+def aio_channel(address):
+    """A connection of asyncio whose calls carry the access key."""
+    # Without a subchannel pool of its own a new channel would take over the back-off of one to the killed process.
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    return grpc.aio.insecure_channel(address, options=options, interceptors=[_UnaryWithKey(), _StreamWithKey()])
+
+
 class Broker:
     """One broker: the process may come and go, the port and the data stay."""
 
@@ -53,9 +100,13 @@ class Broker:
         self.address = f"127.0.0.1:{self.port}"
         self.log = self.folder / "broker.log"
         self.data = self.folder / "data"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        key = self.folder / "key"
+        key.write_text(f"{KEY_ID}:{SECRET}\n")
         self.settings = {
             "FOREBAY__SERVER__DATA_DIR": str(self.data),
             "FOREBAY__LISTEN__API__ADDRESS": self.address,
+            "FOREBAY__AUTH__BOOTSTRAP_KEY_FILE": str(key),
             # More than the machine has cores, so that effects between partitions are seen too.
             "FOREBAY__SERVER__PARTITIONS": "4",
             "FOREBAY__STORAGE__SEGMENT_SIZE": "8MiB",
@@ -65,7 +116,6 @@ class Broker:
         self.channels = []
 
     def __enter__(self):
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.start()
         return self
 
@@ -125,7 +175,7 @@ class Broker:
         # Without a subchannel pool of its own a new channel would take over the back-off of one to the killed process.
         channel = grpc.insecure_channel(self.address, options=[("grpc.use_local_subchannel_pool", 1)])
         self.channels.append(channel)
-        return channel
+        return grpc.intercept_channel(channel, _WithKey())
 
     def queues(self):
         return queue_service_pb2_grpc.QueueServiceStub(self.channel())

@@ -6,6 +6,7 @@ use super::{
     receive::{acks, note},
     tally::Tally,
 };
+use crate::cli::credentials::Wire;
 use crate::{
     cli::bench::clock::now,
     proto::{
@@ -20,7 +21,7 @@ use std::{
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 const FRAMES: usize = 64;
 /// How often a client that hears nothing looks whether the others have everything.
@@ -28,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// A client that hears nothing for this long believes that what is left is lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(load: Arc<Load>, ledger: Arc<Mutex<Ledger>>, channel: Channel, index: u32) -> Tally {
+pub(super) async fn run(load: Arc<Load>, ledger: Arc<Mutex<Ledger>>, channel: Wire, index: u32) -> Tally {
     let mut tally = Tally::default();
     let mut consumer =
         Consumer { load: &load, ledger: &ledger, tally: &mut tally, unconfirmed: VecDeque::new(), next: 1 };
@@ -48,7 +49,7 @@ struct Consumer<'a> {
 }
 
 impl Consumer<'_> {
-    async fn run(&mut self, channel: Channel, index: u32) -> Result<(), Status> {
+    async fn run(&mut self, channel: Wire, index: u32) -> Result<(), Status> {
         let (frames, requests) = mpsc::channel(FRAMES);
         let (at, queue) = self.load.queue(index, 0);
         let flow = FlowControl { max_outstanding_messages: self.load.args.window, max_outstanding_bytes: 64 << 20 };

@@ -4,19 +4,19 @@ use super::{
     ledger::Sent,
     load::{Load, client},
 };
+use crate::cli::credentials::Wire;
 use crate::{
     cli::Failure,
     proto::queue::v1::{SendRequest, send_result},
 };
 use std::sync::Arc;
 use tokio::task::JoinSet;
-use tonic::transport::Channel;
 
 const WORKERS: u32 = 16;
 const BATCH_BYTES: u64 = 1 << 20;
 
 /// Sends `load.args.messages`, evenly spread over clients and queues; returns what each client is now said to have sent.
-pub(super) async fn fill(load: &Arc<Load>, channels: &[Channel]) -> Result<Vec<Sent>, Failure> {
+pub(super) async fn fill(load: &Arc<Load>, channels: &[Wire]) -> Result<Vec<Sent>, Failure> {
     let mut workers = JoinSet::new();
     for worker in 0..WORKERS.min(load.args.clients) {
         let channel = channels.get(worker as usize % channels.len().max(1)).cloned();
@@ -38,7 +38,7 @@ pub(super) fn share(load: &Load, client: u32) -> u64 {
     load.args.messages / clients + u64::from(u64::from(client) < load.args.messages % clients)
 }
 
-async fn fill_some(load: Arc<Load>, channel: Channel, worker: u32) -> Result<(), Failure> {
+async fn fill_some(load: Arc<Load>, channel: Wire, worker: u32) -> Result<(), Failure> {
     let mut queues = client(channel);
     let batch = (BATCH_BYTES / load.args.size.max(1)).clamp(1, 500);
     // A client's messages go out one batch after another, so that a FIFO queue has them in the order of their places.

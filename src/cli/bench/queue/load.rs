@@ -1,6 +1,7 @@
 //! What every client of a run shares.
 
 use super::{args::QueueBenchArgs, ledger::Bodies};
+use crate::cli::credentials::Wire;
 use crate::{
     cli::bench::clock::{Window, now},
     proto::queue::v1::{Message, queue_service_client::QueueServiceClient},
@@ -12,7 +13,6 @@ use std::{
     },
     time::Instant,
 };
-use tonic::transport::Channel;
 
 #[derive(Debug)]
 pub(super) struct Load {
@@ -74,6 +74,6 @@ impl Load {
     }
 }
 
-pub(super) fn client(channel: Channel) -> QueueServiceClient<Channel> {
+pub(super) fn client(channel: Wire) -> QueueServiceClient<Wire> {
     QueueServiceClient::new(channel).max_decoding_message_size(64 << 20)
 }

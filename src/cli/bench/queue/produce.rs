@@ -5,6 +5,7 @@ use super::{
     send::results,
     tally::Tally,
 };
+use crate::cli::credentials::Wire;
 use crate::{
     cli::bench::clock::now,
     proto::queue::v1::{ProduceRequest, ProduceResponse, produce_request, produce_response},
@@ -12,12 +13,12 @@ use crate::{
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 /// Frames between this client and its connection; the window is what bounds it.
 const FRAMES: usize = 8;
 
-pub(super) async fn run(load: Arc<Load>, channel: Channel, index: u32) -> Tally {
+pub(super) async fn run(load: Arc<Load>, channel: Wire, index: u32) -> Tally {
     let mut producer =
         Producer { load: &load, index, tally: Tally::default(), outstanding: VecDeque::new(), unacked: 0 };
     // Whatever ends the call, what is not acknowledged then may be stored or not.
@@ -46,7 +47,7 @@ struct Outstanding {
 }
 
 impl Producer<'_> {
-    async fn run(&mut self, channel: Channel) -> Result<(), Status> {
+    async fn run(&mut self, channel: Wire) -> Result<(), Status> {
         let (frames, requests) = mpsc::channel(FRAMES);
         let (_, queue) = self.load.queue(self.index, 0);
         let open = produce_request::Open { queue, ..produce_request::Open::default() };

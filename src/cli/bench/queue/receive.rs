@@ -5,17 +5,17 @@ use super::{
     load::{Load, client},
     tally::Tally,
 };
+use crate::cli::credentials::Wire;
 use crate::{
     cli::bench::clock::now,
     proto::queue::v1::{Ack, ReceiveRequest, ReceivedMessage, SettleRequest, Settlement, settlement::Outcome},
 };
 use std::sync::{Arc, Mutex, PoisonError};
-use tonic::transport::Channel;
 
 /// How often a client finds all queues empty before it believes that what is left is lost.
 const EMPTY_ROUNDS: usize = 20;
 
-pub(super) async fn run(load: Arc<Load>, ledger: Arc<Mutex<Ledger>>, channel: Channel, index: u32) -> Tally {
+pub(super) async fn run(load: Arc<Load>, ledger: Arc<Mutex<Ledger>>, channel: Wire, index: u32) -> Tally {
     let mut tally = Tally::default();
     let mut queues = client(channel);
     let mut empty = 0;

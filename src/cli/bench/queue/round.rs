@@ -8,6 +8,7 @@ use super::{
     produce, receive, send,
     tally::Tally,
 };
+use crate::cli::credentials::Wire;
 use crate::{
     cli::{
         Failure,
@@ -22,7 +23,6 @@ use std::{
     time::Duration,
 };
 use tokio::task::JoinSet;
-use tonic::transport::Channel;
 
 /// Clients that read everything back, and how much each asks for at a time.
 const VERIFIERS: u32 = 16;
@@ -43,7 +43,7 @@ pub(super) struct Round {
 
 /// A server under load.
 pub(super) struct Target {
-    channels: Vec<Channel>,
+    channels: Vec<Wire>,
     pub(super) queues: Vec<String>,
     bodies: Bodies,
     /// Whether it stores anything, so that there are queues to create and messages to read back.
@@ -61,14 +61,15 @@ impl Target {
         let endpoint = endpoint(server, &args.client.tls)?;
         let mut channels = Vec::new();
         for _ in 0..args.connections() {
-            channels.push(endpoint.connect().await.map_err(|error| unreachable(server, &error))?);
+            let channel = endpoint.connect().await.map_err(|error| unreachable(server, &error))?;
+            channels.push(Wire::new(channel, &args.client.key)?);
         }
         let suffix = if args.fifo { ".fifo" } else { "" };
         let queues = (0..args.queues).map(|at| format!("bench-{run:08x}-{at}{suffix}")).collect();
         Ok(Self { channels, queues, bodies, stores })
     }
 
-    fn channel(&self, index: usize) -> Result<Channel, Failure> {
+    fn channel(&self, index: usize) -> Result<Wire, Failure> {
         let channel = self.channels.get(index % self.channels.len().max(1));
         channel.cloned().ok_or_else(|| Failure::failed("there is no connection"))
     }
@@ -97,7 +98,7 @@ impl Target {
 
     async fn each_queue<F, R>(&self, call: F) -> Result<(), Failure>
     where
-        F: Fn(Channel, String) -> R,
+        F: Fn(Wire, String) -> R,
         R: Future<Output = Result<(), tonic::Status>> + Send + 'static,
     {
         if !self.stores {

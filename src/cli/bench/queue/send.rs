@@ -4,14 +4,14 @@ use super::{
     load::{Load, client},
     tally::Tally,
 };
+use crate::cli::credentials::Wire;
 use crate::{
     cli::bench::clock::{Pace, now},
     proto::queue::v1::{SendRequest, SendResult, send_result},
 };
 use std::sync::Arc;
-use tonic::transport::Channel;
 
-pub(super) async fn run(load: Arc<Load>, channel: Channel, index: u32) -> Tally {
+pub(super) async fn run(load: Arc<Load>, channel: Wire, index: u32) -> Tally {
     let mut tally = Tally::default();
     let mut queues = client(channel);
     let mut pace = match load.args.rate {
