@@ -52,10 +52,10 @@ impl<'a> Claim<'a> {
             (None, true) => presigned::parse(head)?,
             (None, false) => return Ok(None),
         };
-        Self::new(fields).map(Some)
+        Self::new(head, fields).map(Some)
     }
 
-    fn new(fields: Fields<'a>) -> Result<Self, SignatureError> {
+    fn new(head: &Head<'a>, fields: Fields<'a>) -> Result<Self, SignatureError> {
         let credential = Credential::parse(fields.credential)?;
         let moment = fields.signed_at.basic();
         let (day, _) = moment.split_at(8);
@@ -66,8 +66,13 @@ impl<'a> Claim<'a> {
                 moment: fields.signed_at.to_string(),
             });
         }
-        if !fields.signed_headers.split(';').any(|name| name == "host" || name == ":authority") {
+        let is_signed = |wanted: &str| fields.signed_headers.split(';').any(|name| name == wanted);
+        if !is_signed("host") && !is_signed(":authority") {
             return Err(SignatureError::HostNotSigned);
+        }
+        // It names the operation: left out, whoever sees the request pass could have another one done.
+        if head.headers.contains_key("x-amz-target") && !is_signed("x-amz-target") {
+            return Err(SignatureError::TargetNotSigned);
         }
         // The rule of AWS; and a header named a thousand times would be hashed a thousand times.
         if !fields.signed_headers.split(';').is_sorted_by(|a, b| a < b) {

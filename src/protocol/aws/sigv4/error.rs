@@ -40,6 +40,8 @@ pub enum SignatureError {
     Expires { found: String, max: u64 },
     #[error("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")]
     HostNotSigned,
+    #[error("'X-Amz-Target' must be a 'SignedHeader' in the AWS Authorization.")]
+    TargetNotSigned,
     #[error("SignedHeaders must name each header once, in lower case and ascending order, not '{0}'.")]
     HeaderOrder(String),
     #[error("The payload form '{0}' is not supported: send the SHA-256 of the body, or UNSIGNED-PAYLOAD.")]
@@ -70,6 +72,7 @@ impl SignatureError {
             | Self::Service { .. }
             | Self::ScopeDate { .. }
             | Self::HostNotSigned
+            | Self::TargetNotSigned
             | Self::PayloadForm(_)
             | Self::Expired { .. }
             | Self::NotYetCurrent { .. }

@@ -180,6 +180,12 @@ fn a_replayed_signature_does_not_carry_another_body() {
 }
 
 #[test]
+fn the_operation_is_part_of_what_is_signed() {
+    let request = plain().with_header("x-amz-target", "AmazonSQS.DeleteQueue");
+    assert_eq!(request.verify().error(), SignatureError::TargetNotSigned);
+}
+
+#[test]
 fn payloads_whose_chunks_are_signed_are_refused_by_name() {
     let request = plain().with_header("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
     assert!(matches!(request.verify().error(), SignatureError::PayloadForm(_)));
