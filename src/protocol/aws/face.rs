@@ -26,15 +26,21 @@ use http::{
 };
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
+use tokio::time::timeout;
 
 const REQUEST_ID: &str = "x-amzn-requestid";
 const QUERY_ERROR: &str = "x-amzn-query-error";
 const TRACE_ID: &str = "x-amzn-trace-id";
 const EXPOSED: &str = "x-amzn-RequestId,x-amzn-ErrorType,x-amzn-query-error,x-amz-request-id,x-amz-id-2,Date";
+/// How long a body may take.
+const BODY_MAX: Duration = Duration::from_secs(60);
 /// Odd, so that multiplying by it tells every number apart: ids of calls that follow each other look different.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// How long a browser may remember what a preflight said.
@@ -118,7 +124,8 @@ impl AwsFace {
         connection: Option<&Connection>,
         request_id: &str,
     ) -> Answer {
-        let body = match self.read(body).await {
+        let slow = || Fault::new(&common::REQUEST_TIMEOUT, "The request's body took too long.");
+        let body = match timeout(BODY_MAX, self.read(body)).await.unwrap_or_else(|_| Err(slow())) {
             Ok(body) => body,
             Err(fault) => {
                 let form = detect::detect(parts, b"").form;
