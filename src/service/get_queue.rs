@@ -3,10 +3,10 @@
 use super::{
     authorise::Action,
     broker::{Broker, Caller},
-    words::{QueueDefinition, QueueStats},
+    words::{QueueDefinition, QueueOptions, QueueStats},
 };
 use crate::base::reason::Refusal;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// A queue as callers see it.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct GetQueue {
 impl Broker {
     pub async fn get_queue(&self, caller: &Caller, request: GetQueue) -> Result<QueueView, Refusal> {
         let queue = self.queue_for(caller, Action::GetQueue, "name", &request.name)?;
-        self.view(queue, request.with_figures).await
+        self.view(shown_to(caller, queue), request.with_figures).await
     }
 
     /// Whether the queue is there, and what it is.
@@ -63,4 +63,13 @@ impl Broker {
         let oldest_message_age = stats.oldest_send_time.map(|sent| self.now().since(sent));
         Ok(Figures { stats, oldest_message_age })
     }
+}
+
+/// Tags are the owner's: no permission to look at a queue shows them to another account.
+pub(super) fn shown_to(caller: &Caller, queue: Arc<QueueDefinition>) -> Arc<QueueDefinition> {
+    if caller.account == queue.path.account || queue.options.tags.is_empty() {
+        return queue;
+    }
+    let options = QueueOptions { tags: BTreeMap::new(), ..queue.options.clone() };
+    Arc::new(QueueDefinition { options, path: queue.path.clone(), access: queue.access.clone(), ..*queue })
 }

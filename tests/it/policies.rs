@@ -342,7 +342,12 @@ async fn what_belongs_to_the_owner_no_policy_gives_away() {
     send(uses, &other, FULL).await.unwrap();
     uses.peek(&other, Peek { queue: name(), ..Peek::default() }).await.unwrap();
     uses.purge_queue(&other, FULL).await.unwrap();
-    uses.get_queue(&other, GetQueue { name: name(), with_figures: true }).await.unwrap();
+    let tags = Some(BTreeMap::from([("team".to_owned(), "blue".to_owned())]));
+    let fields = QueueFields { tags, ..QueueFields::default() };
+    let tagged = UpdateQueue { name: "orders".into(), fields, ..UpdateQueue::default() };
+    assert_eq!(uses.update_queue(&admin(&broker), tagged).await.unwrap().definition.options.tags.len(), 1);
+    let shown = uses.get_queue(&other, GetQueue { name: name(), with_figures: true }).await.unwrap();
+    assert!(shown.definition.options.tags.is_empty(), "tags are the owner's");
 }
 
 #[tokio::test]

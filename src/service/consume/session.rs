@@ -14,7 +14,7 @@ use crate::{
         authorise::Action,
         broker::Broker,
         check,
-        get_queue::{Figures, QueueView},
+        get_queue::{Figures, QueueView, shown_to},
         ordered::Ordered,
         receive::MESSAGE_OVERHEAD_BYTES,
         sessions::{Held, SessionId},
@@ -106,7 +106,8 @@ impl ConsumeSession {
         rule: SessionRule,
     ) -> Self {
         let heartbeat_at = Instant::now() + heartbeat_wait(&broker);
-        let opened = Event::Opened { session_id: id, queue: Box::new(broker.plain_view(queue.clone())) };
+        let opened =
+            Event::Opened { session_id: id, queue: Box::new(broker.plain_view(shown_to(&held.owner, queue.clone()))) };
         Self {
             broker,
             queue,
