@@ -400,6 +400,13 @@ fn access_rows(method: &str) -> Option<Vec<Row>> {
     let past = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
     let never = Some(prost_types::Timestamp { seconds: -1, nanos: 0 });
     let list = access::ListAccessKeysRequest::default;
+    let explain = |principal: &str, action: &str, resource: &str, source_ip: &str| access::ExplainAccessRequest {
+        principal: principal.into(),
+        action: action.into(),
+        resource: resource.into(),
+        source_ip: source_ip.into(),
+        secure_transport: false,
+    };
     let revoke = |id: String| access::RevokeAccessKeyRequest { access_key_id: id, delete: true };
     Some(match method {
         "CreateAccessKey" => vec![
@@ -435,6 +442,13 @@ fn access_rows(method: &str) -> Option<Vec<Row>> {
         "RevokeAccessKey" => vec![
             bad(revoke(String::new()), "access_key_id", "1 to 128 bytes"),
             bad(revoke("k".repeat(129)), "access_key_id", "1 to 128 bytes"),
+        ],
+        "ExplainAccess" => vec![
+            bad(explain("", "sqs:Fly", "orders", ""), "action", "an action such as sqs:SendMessage"),
+            bad(explain("", "sqs:SendMessage", "a b", ""), "resource", "a queue's name"),
+            bad(explain("", "sqs:ListQueues", "a b", ""), "resource", "namespaces/{namespace}"),
+            bad(explain("", "sqs:SendMessage", "orders", "near"), "source_ip", "an address"),
+            bad(explain("arn:aws:sqs:::x", "sqs:SendMessage", "orders", ""), "principal", "an access key's id"),
         ],
         _ => return None,
     })

@@ -7,6 +7,10 @@ use forebay::{
         time::Timestamp,
     },
     domain::policy::action::{Action, Reach},
+    proto::{
+        access::v1::{self as access, access_service_client::AccessServiceClient},
+        queue::v1::{self as wire, queue_service_client::QueueServiceClient},
+    },
     service::{
         access::manage::CreateAccessKey,
         broker::{Broker, Caller, Via},
@@ -28,6 +32,8 @@ use forebay::{
     },
 };
 use std::{collections::BTreeMap, sync::Arc};
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
 
 const ORDERS: &str = "arn:aws:sqs:us-east-1:000000000000:orders";
 const FULL: &str = "namespaces/000000000000/queues/orders";
@@ -413,4 +419,65 @@ fn no_action_of_the_server_reaches_other_accounts() {
     for action in shared {
         assert!(on_queues.iter().any(|word| action.as_str().contains(word)), "{}", action.as_str());
     }
+}
+
+/// A call with this `authorization` header.
+fn with_key<T>(header: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", header.parse().unwrap());
+    request
+}
+
+fn is_denied<T: std::fmt::Debug>(answer: Result<tonic::Response<T>, Status>) -> String {
+    let status = answer.unwrap_err();
+    let details = status.get_error_details();
+    assert_eq!(
+        (status.code(), details.error_info().unwrap().reason.as_str()),
+        (Code::PermissionDenied, "ACCESS_DENIED")
+    );
+    status.message().to_owned()
+}
+
+#[tokio::test]
+async fn policies_hold_over_the_wire() {
+    let broker = with_orders().await;
+    let ann = key(&broker, "", "ann", &[&allow(r#""sqs:SendMessage""#)]).await;
+    let bob = key(&broker, OTHER, "bob", &[&allow(r#"["sqs:SendMessage","sqs:ReceiveMessage"]"#)]).await;
+    let mut queues = QueueServiceClient::new(broker.stranger().await);
+    let sending = |queue: &str| wire::SendRequest {
+        queue: queue.into(),
+        messages: vec![wire::Message { body: "1".into(), ..Default::default() }],
+        ..Default::default()
+    };
+    let receiving = |queue: &str| wire::ReceiveRequest { queue: queue.into(), ..Default::default() };
+    queues.send(with_key(&ann, sending("orders"))).await.unwrap();
+    let why = is_denied(queues.receive(with_key(&ann, receiving("orders"))).await);
+    assert!(why.ends_with("because no identity-based policy allows the sqs:ReceiveMessage action"), "{why}");
+    is_denied(queues.send(with_key(&bob, sending(FULL))).await);
+    let from_here =
+        r#","Condition":{"IpAddress":{"aws:SourceIp":"127.0.0.0/8"},"Bool":{"aws:SecureTransport":"false"}}"#;
+    set_policy(&broker, &of_queue("Allow", &format!(r#"{{"AWS":"{OTHER}"}}"#), r#""sqs:*""#, from_here)).await;
+    queues.send(with_key(&bob, sending(FULL))).await.unwrap();
+    assert_eq!(queues.receive(with_key(&bob, receiving(FULL))).await.unwrap().into_inner().messages.len(), 1);
+    is_denied(queues.purge_queue(with_key(&bob, wire::PurgeQueueRequest { name: FULL.into() })).await);
+    let from_there = from_here.replace("127.0.0.0", "10.0.0.0");
+    set_policy(&broker, &of_queue("Allow", &format!(r#"{{"AWS":"{OTHER}"}}"#), r#""sqs:*""#, &from_there)).await;
+    is_denied(queues.send(with_key(&bob, sending(FULL))).await);
+
+    let mut keys = AccessServiceClient::new(broker.channel().await);
+    let asked = access::ExplainAccessRequest {
+        principal: "arn:aws:iam::111111111111:user/bob".into(),
+        action: "sqs:SendMessage".into(),
+        resource: ORDERS.into(),
+        source_ip: "10.0.0.1".into(),
+        secure_transport: false,
+    };
+    let told = keys.explain_access(asked.clone()).await.unwrap().into_inner();
+    let by: Vec<_> = told.deciding.iter().map(|by| by.policy.as_str()).collect();
+    assert_eq!(by, ["policies[0] of arn:aws:iam::111111111111:user/bob", &format!("policy of {ORDERS}")]);
+    assert!(told.allowed && told.deciding.iter().all(|by| by.statement == "s"), "{told:?}");
+    let over_tls = access::ExplainAccessRequest { secure_transport: true, ..asked };
+    let told = keys.explain_access(over_tls).await.unwrap().into_inner();
+    assert!(!told.allowed && told.deciding.is_empty(), "{told:?}");
+    assert!(told.explanation.ends_with("because no resource-based policy allows the sqs:SendMessage action"));
 }

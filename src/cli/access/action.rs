@@ -2,7 +2,7 @@
 
 use super::{
     key::{KeyAction, Keys},
-    record::CallerRecord,
+    record::{CallerRecord, ExplanationRecord},
 };
 use crate::{
     cli::{
@@ -11,7 +11,7 @@ use crate::{
         config::ConfigArgs,
         output::{Output, OutputArgs},
     },
-    proto::access::v1::GetCallerRequest,
+    proto::access::v1::{ExplainAccessRequest, GetCallerRequest},
     runtime::{OfflineKeys, OfflineKeysError},
 };
 use clap::{Args, Subcommand};
@@ -31,8 +31,41 @@ pub(crate) struct AccessArgs {
 enum Action {
     /// Show who the server takes the caller for
     Whoami,
+    /// Say whether a principal may do something, and which statement decides
+    Explain(ExplainArgs),
     /// Create, import, list and revoke access keys
     Key(KeyArgs),
+}
+
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    /// An access key's id, a user's arn, or an account of 12 digits [default: the caller]
+    #[arg(long, value_name = "PRINCIPAL")]
+    principal: Option<String>,
+    /// Such as sqs:SendMessage or forebay:PeekMessages
+    #[arg(long, value_name = "ACTION")]
+    action: String,
+    /// A queue's name or arn; for actions on a whole account its namespace, for those on the server nothing
+    #[arg(long, value_name = "RESOURCE")]
+    resource: Option<String>,
+    /// The address the call would come from [default: none that conditions could ask about]
+    #[arg(long, value_name = "ADDRESS")]
+    source_ip: Option<String>,
+    /// As if the call came over TLS
+    #[arg(long)]
+    secure: bool,
+}
+
+impl From<ExplainArgs> for ExplainAccessRequest {
+    fn from(args: ExplainArgs) -> Self {
+        Self {
+            principal: args.principal.unwrap_or_default(),
+            action: args.action,
+            resource: args.resource.unwrap_or_default(),
+            source_ip: args.source_ip.unwrap_or_default(),
+            secure_transport: args.secure,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +99,11 @@ pub(crate) fn run(args: AccessArgs) -> Result<(), Failure> {
                 let caller = Caller::connect(&client).await?;
                 let found = caller.access().get_caller(caller.request(GetCallerRequest {})).await?.into_inner();
                 output.one(&CallerRecord::from(found))
+            }
+            Action::Explain(args) => {
+                let caller = Caller::connect(&client).await?;
+                let request = caller.request(ExplainAccessRequest::from(args));
+                output.one(&ExplanationRecord::from(caller.access().explain_access(request).await?.into_inner()))
             }
             Action::Key(args) => {
                 args.action.ask()?;

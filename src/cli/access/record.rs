@@ -2,7 +2,9 @@
 
 use crate::{
     cli::{output::Record, value},
-    proto::access::v1::{AccessKey, CreateAccessKeyResponse, GetCallerResponse},
+    proto::access::v1::{
+        AccessKey, CreateAccessKeyResponse, DecidingStatement, ExplainAccessResponse, GetCallerResponse,
+    },
 };
 use serde::Serialize;
 
@@ -106,5 +108,36 @@ impl Record for NewKeyRecord {
 
     fn cells(&self) -> Vec<String> {
         vec![self.access_key_id.clone(), self.secret_access_key.clone(), self.arn.clone(), self.expire_time.clone()]
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ExplanationRecord {
+    allowed: bool,
+    deciding: Vec<DecidingRecord>,
+    explanation: String,
+}
+
+#[derive(Serialize)]
+struct DecidingRecord {
+    policy: String,
+    statement: String,
+}
+
+impl From<ExplainAccessResponse> for ExplanationRecord {
+    fn from(told: ExplainAccessResponse) -> Self {
+        let record = |by: DecidingStatement| DecidingRecord { policy: by.policy, statement: by.statement };
+        let deciding = told.deciding.into_iter().map(record).collect();
+        Self { allowed: told.allowed, deciding, explanation: told.explanation }
+    }
+}
+
+impl Record for ExplanationRecord {
+    const COLUMNS: &'static [&'static str] = &["decision", "statements", "explanation"];
+
+    fn cells(&self) -> Vec<String> {
+        let deciding: Vec<_> = self.deciding.iter().map(|by| format!("{} in {}", by.statement, by.policy)).collect();
+        let decision = if self.allowed { "allowed" } else { "denied" };
+        vec![decision.to_owned(), deciding.join(", "), self.explanation.clone()]
     }
 }

@@ -12,8 +12,10 @@ use crate::{
             key::AccessKey,
             manage::{AccessKeyPage, CreateAccessKey, ImportAccessKey, ListAccessKeys},
         },
+        authorise::Deciding,
         broker::Caller,
         check,
+        explain::{Explain, Explained},
     },
 };
 
@@ -77,4 +79,16 @@ pub(super) fn caller(caller: &Caller) -> wire::GetCallerResponse {
         region: caller.region.to_string(),
         access_key_id: caller.identity.key_id.clone().unwrap_or_default(),
     }
+}
+
+pub(super) fn explain(request: wire::ExplainAccessRequest) -> Explain {
+    let wire::ExplainAccessRequest { principal, action, resource, source_ip, secure_transport } = request;
+    Explain { principal, action, resource, source_ip, secure: secure_transport }
+}
+
+pub(super) fn explained(explained: Explained) -> wire::ExplainAccessResponse {
+    let Explained { allowed, deciding, explanation } = explained;
+    let deciding =
+        deciding.into_iter().map(|Deciding { policy, statement }| wire::DecidingStatement { policy, statement });
+    wire::ExplainAccessResponse { allowed, deciding: deciding.collect(), explanation }
 }

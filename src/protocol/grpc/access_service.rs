@@ -66,4 +66,13 @@ impl AccessService for AccessApi {
         }
         answer
     }
+
+    async fn explain_access(
+        &self,
+        request: Request<wire::ExplainAccessRequest>,
+    ) -> Answer<wire::ExplainAccessResponse> {
+        let (call, request) = self.shared.begin(request)?;
+        let explained = call.broker().explain_access(call.caller(), &access::explain(request));
+        call.reply(explained.map(access::explained))
+    }
 }
