@@ -144,7 +144,7 @@ def take_the_tour(broker, folder):
     """Runs the commands of the README; gives for each the output written there and the output printed."""
     environment = {
         **os.environ,
-        "PATH": f"{RELEASE}:{os.environ['PATH']}",
+        "PATH": f"{RELEASE}:{ROOT / 'tests/.venv-aws/bin'}:{os.environ['PATH']}",
         "FOREBAY_SERVER": f"http://{broker.address}",
         "FOREBAY__LISTEN__API__ADDRESS": broker.address,
         "NO_COLOR": "1",
@@ -152,7 +152,7 @@ def take_the_tour(broker, folder):
     shell = Shell(folder, environment)
     try:
         for command, written in tour():
-            yield command, written, shell.run(command)
+            yield command, written, shell.run(command.replace("127.0.0.1:9400", broker.address))
             # A reader is slower than a starting or an ending process; the test waits instead.
             deadline = time.monotonic() + START_SECONDS_MAX
             while (command.startswith("kill ") and is_listening(broker.port)) or (
