@@ -45,7 +45,15 @@ READER = Key(
 )
 # Of another account, where it may do everything.
 STRANGER = Key("AKIAFOREBAYSTRANGER1", "stranger/secret+Gt7PZ1mVQm8kTq0wY2rJ4nB", "444455556666", "stranger")
-KEYS = (OWNER, READER, STRANGER)
+# Of that account too, but it may only send.
+CLERK = Key(
+    "AKIAFOREBAYCLERK0001",
+    "clerk/secret+Gt7PZ1mVQm8kTq0wY2rJ4nB6xLp",
+    "444455556666",
+    "clerk",
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Resource":"*","Action":"sqs:SendMessage"}]}',
+)
+KEYS = (OWNER, READER, STRANGER, CLERK)
 
 
 def free_port():
