@@ -3,7 +3,7 @@
 //! | layer | what it does |
 //! | --- | --- |
 //! | [`base`] | ids, names, time, limits |
-//! | [`domain`] | pure state machines: command in, events out |
+//! | [`domain`] | pure state machines: command in, events out; the policy language |
 //! | [`storage`] | the durable log and what is derived from it |
 //! | [`engine`] | one thread a partition between state machines and log |
 //! | [`service`] | one file per use case: authorise, validate, call the engine |

@@ -1,4 +1,5 @@
-//! Pure state machines: a command comes in, events come out, `now` is an argument.
+//! Pure decisions: state machines, where a command comes in and events come out, and the policy language. `now` is an
+//! argument.
 //!
 //! Absent on purpose: IO, clocks, randomness, async, logging, wire names.
 
