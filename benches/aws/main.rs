@@ -55,7 +55,8 @@ fn main() -> Result<(), Failure> {
     let options = Options::parse();
     let modes = if options.mode.is_empty() { Mode::value_variants() } else { options.mode.as_slice() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let key = Key { id: "AKIABENCHBENCHBENCH2".to_owned(), secret: "benchmarks-have-no-secrets-0123456789abc".to_owned() };
+    let key =
+        Key { id: "AKIABENCHBENCHBENCH2".to_owned(), secret: "benchmarks-have-no-secrets-0123456789abc".to_owned() };
     let nothing = nothing::start(key.clone())?;
     for mode in modes {
         for backlog in &options.backlog {
@@ -74,13 +75,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Calls a second.
-async fn measure(
-    options: &Options,
-    mode: Mode,
-    key: &Key,
-    server: SocketAddr,
-    backlog: u64,
-) -> Result<f64, Failure> {
+async fn measure(options: &Options, mode: Mode, key: &Key, server: SocketAddr, backlog: u64) -> Result<f64, Failure> {
     let mut first = Client::connect(server, key).await?;
     first.call("CreateQueue", r#"{"QueueName":"bench","Attributes":{"VisibilityTimeout":"3600"}}"#).await?;
     let warm_up = Duration::from_secs(1);

@@ -37,10 +37,7 @@ pub(super) fn start(key: Key) -> Result<SocketAddr, Failure> {
     Ok(address)
 }
 
-async fn answer(
-    shared: Arc<(Verifier, Key)>,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(shared: Arc<(Verifier, Key)>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let head = Head { method: "POST", path: "/", query: "", authority: None, headers: &parts.headers };
