@@ -56,7 +56,8 @@ impl Server {
             if event["message"] == "ready" {
                 server.url = format!("http://{}", event["address"].as_str().unwrap());
                 server.key = id.zip(secret);
-                server.rest = Some(std::thread::spawn(move || lines.map_while(Result::ok).collect()));
+                let reader = std::thread::Builder::new().name("log".into());
+                server.rest = Some(reader.spawn(move || lines.map_while(Result::ok).collect()).unwrap());
                 return server;
             }
             server.log.push(line);

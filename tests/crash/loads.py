@@ -7,6 +7,7 @@ import asyncio
 import itertools
 
 import grpc
+from broker import KEY
 from oracle import Groups, Ledger, Violation, body_of
 
 from forebay.common.v1 import common_pb2
@@ -258,7 +259,7 @@ class Produced:
             return str(gone)
 
     async def produce(self, stub):
-        call = stub.Produce()
+        call = stub.Produce(metadata=[KEY])
         opening = calls.ProduceRequest.Open(queue=self.queue, producer_id=self.producer_id)
         await write(call, calls.ProduceRequest(open=opening))
         opened = await self.frame(call, "opened")
@@ -303,7 +304,7 @@ class Produced:
             self.acked_through = sequence
 
     async def consume(self, stub):
-        call = stub.Consume()
+        call = stub.Consume(metadata=[KEY])
         flow = common_pb2.FlowControl(max_outstanding_messages=20, max_outstanding_bytes=1 << 20)
         opening = calls.ConsumeRequest.Open(queue=self.queue, flow_control=flow, release_grace=Duration(seconds=1))
         await write(call, calls.ConsumeRequest(open=opening))

@@ -21,6 +21,8 @@ STOP_SECONDS_MAX = 60
 # The administrator's access key of every broker here.
 KEY_ID = "AKIATESTTESTTESTTEST"
 SECRET = "0123456789abcdefghijklmnopqrstuvwxyzABCD"
+# What every call carries.
+KEY = ("authorization", f"Bearer {KEY_ID}:{SECRET}")
 
 
 def generate_stubs():
@@ -51,8 +53,7 @@ class _Details(grpc.aio.ClientCallDetails, grpc.ClientCallDetails):
     """Those of a call, with the access key."""
 
     def __new__(cls, details):
-        key = ("authorization", f"Bearer {KEY_ID}:{SECRET}")
-        metadata = grpc.aio.Metadata(*(details.metadata or ()), key)
+        metadata = grpc.aio.Metadata(*(details.metadata or ()), KEY)
         made = super().__new__(
             cls, details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
         )
@@ -79,16 +80,11 @@ class _UnaryWithKey(grpc.aio.UnaryUnaryClientInterceptor):
         return await continuation(_Details(details), request)
 
 
-class _StreamWithKey(grpc.aio.StreamStreamClientInterceptor):
-    async def intercept_stream_stream(self, continuation, details, requests):
-        return await continuation(_Details(details), requests)
-
-
 def aio_channel(address):
-    """A connection of asyncio whose calls carry the access key."""
+    """A connection of asyncio whose unary calls carry the access key; a stream is given [KEY] as its metadata."""
     # Without a subchannel pool of its own a new channel would take over the back-off of one to the killed process.
     options = [("grpc.use_local_subchannel_pool", 1)]
-    return grpc.aio.insecure_channel(address, options=options, interceptors=[_UnaryWithKey(), _StreamWithKey()])
+    return grpc.aio.insecure_channel(address, options=options, interceptors=[_UnaryWithKey()])
 
 
 class Broker:
@@ -101,12 +97,12 @@ class Broker:
         self.log = self.folder / "broker.log"
         self.data = self.folder / "data"
         self.folder.mkdir(parents=True, exist_ok=True)
-        key = self.folder / "key"
-        key.write_text(f"{KEY_ID}:{SECRET}\n")
+        key_file = self.folder / "key"
+        key_file.write_text(f"{KEY_ID}:{SECRET}\n")
         self.settings = {
             "FOREBAY__SERVER__DATA_DIR": str(self.data),
             "FOREBAY__LISTEN__API__ADDRESS": self.address,
-            "FOREBAY__AUTH__BOOTSTRAP_KEY_FILE": str(key),
+            "FOREBAY__AUTH__BOOTSTRAP_KEY_FILE": str(key_file),
             # More than the machine has cores, so that effects between partitions are seen too.
             "FOREBAY__SERVER__PARTITIONS": "4",
             "FOREBAY__STORAGE__SEGMENT_SIZE": "8MiB",

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+from broker import KEY
 from calls import (
     TIMEOUT,
     ack,
@@ -326,7 +327,11 @@ def test_a_browser_reaches_the_same_port_with_grpc_web(shared_broker, queues, na
         "POST",
         "/forebay.queue.v1.QueueService/GetQueue",
         body=struct.pack(">BI", 0, len(request)) + request,
-        headers={"content-type": "application/grpc-web+proto", "accept": "application/grpc-web+proto"},
+        headers={
+            "content-type": "application/grpc-web+proto",
+            "accept": "application/grpc-web+proto",
+            KEY[0]: KEY[1],
+        },
     )
     answer = connection.getresponse()
     assert answer.status == 200
