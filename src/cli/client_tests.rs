@@ -77,3 +77,34 @@ fn a_server_is_named_with_or_without_http() {
     }
     assert_eq!(endpoint("not an address", &TlsArgs::default()).expect_err("spaces").exit, Exit::Usage);
 }
+
+#[test]
+fn a_connection_that_breaks_is_unreachable_and_the_server_is_named() {
+    let reset = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset by peer");
+    for code in [Code::Unknown, Code::Unavailable, Code::Internal] {
+        let mut status = Status::new(code, "transport error");
+        status.set_source(std::sync::Arc::new(std::io::Error::from(reset.kind())));
+        let failure = block_on::<()>("http://10.0.0.1:9400", async { Err(status.into()) }).expect_err("it broke");
+        assert_eq!(failure.exit, Exit::Unreachable, "{code:?}");
+        let text = failure.to_string();
+        assert!(text.starts_with("error: the connection to http://10.0.0.1:9400 broke: connection reset"), "{text}");
+        assert!(text.contains("hint: what the call did is not known"), "{text}");
+    }
+    // What the server itself says is no broken connection.
+    let said = block_on::<()>("http://10.0.0.1:9400", async {
+        Err(Status::with_error_details(Code::Unavailable, "drains", {
+            let mut details = ErrorDetails::new();
+            details.set_error_info("DRAINING", "forebay", std::collections::HashMap::<String, String>::new());
+            details
+        })
+        .into())
+    });
+    assert!(said.expect_err("it drains").to_string().starts_with("error: DRAINING: drains"));
+}
+
+#[test]
+fn who_is_not_known_is_told_how_to_name_a_key() {
+    let failure = failure(Code::Unauthenticated, Some("UNAUTHENTICATED"));
+    assert_eq!(failure.exit, Exit::Denied);
+    assert!(failure.hints.iter().any(|hint| hint.contains("FOREBAY_ACCESS_KEY_ID")), "{failure}");
+}

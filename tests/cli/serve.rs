@@ -343,3 +343,24 @@ fn denied_and_administrative_calls_are_in_the_audit_log() {
     assert_eq!((&denied["decision"], &denied["level"]), (&"denied".into(), &"WARN".into()));
     assert!(denied["why"].is_string() && denied["resource"].as_str().unwrap().contains("111111111111"));
 }
+
+#[test]
+fn a_server_that_dies_under_a_call_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::on(dir.path());
+    assert_eq!(server.client(&["queue", "create", "orders"]).code, 0);
+    let mut waiting = server.command(&["queue", "receive", "orders", "--wait", "20s"]);
+    let waiting = std::thread::Builder::new().spawn(move || run(&mut waiting)).unwrap();
+    // The queue counts those who wait.
+    loop {
+        let got = server.client(&["queue", "get", "orders"]);
+        let queue: serde_json::Value = serde_json::from_str(&got.out).unwrap_or_else(|_| panic!("{}", got.err));
+        if queue["stats"]["consumers"].as_u64().unwrap_or(0) == 1 {
+            break;
+        }
+    }
+    server.child.kill().unwrap();
+    let ran = waiting.join().unwrap();
+    assert_eq!((ran.code, ran.out.as_str()), (6, ""), "{}", ran.err);
+    assert!(ran.err.contains(&format!("the connection to {} broke: ", server.url)), "{}", ran.err);
+}
