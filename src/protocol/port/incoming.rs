@@ -105,10 +105,9 @@ impl AsyncRead for CountedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.socket.poll_read_ready(cx))?;
-            let space = buffer.initialize_unfilled();
-            match self.socket.try_read(space) {
+            // Not through `initialize_unfilled`, which would write zeros over the whole of it first.
+            match self.socket.try_read_buf(buffer) {
                 Ok(count) => {
-                    buffer.advance(count);
                     self.connection.received_bytes.fetch_add(count as u64, Ordering::Relaxed);
                     return Poll::Ready(Ok(()));
                 }
