@@ -81,7 +81,7 @@ async fn measure(options: &Options, mode: Mode, key: &Key, server: SocketAddr, b
     let warm_up = Duration::from_secs(1);
     let length = Duration::from_secs(options.seconds);
     // A receiver may not run dry before the end.
-    let expected = if mode == Mode::Receive { 40_000 * (options.seconds + 2) } else { 0 };
+    let expected = if mode == Mode::Receive { 80_000 * (options.seconds + 1) } else { 0 };
     fill(server, key, backlog + expected).await?;
     let begun = Instant::now();
     let calls = Arc::new(AtomicU64::new(0));
