@@ -54,8 +54,8 @@ impl GrpcFace {
         if kind.is_some_and(|kind| kind.starts_with(b"application/grpc")) {
             return true;
         }
-        let service = request.uri().path().trim_start_matches('/').split('/').next();
-        service.is_some_and(|service| service.contains('.'))
+        let path = request.uri().path().trim_start_matches('/');
+        path.split_once('/').is_some_and(|(service, method)| service.contains('.') && !method.is_empty())
     }
 
     pub(in crate::protocol) fn call(&self, request: Request<Incoming>) -> Finish {
