@@ -150,8 +150,8 @@ async fn accounts_and_regions_are_apart() {
     let broker = start_dev(100).await;
     create(&broker, "q", json!({})).await;
     let list = |credential: &'static str| {
-        let signature =
-            format!("AWS4-HMAC-SHA256 Credential={credential}/sqs/aws4_request, SignedHeaders=host, Signature=0");
+        let signed = "SignedHeaders=host;x-amz-target";
+        let signature = format!("AWS4-HMAC-SHA256 Credential={credential}/sqs/aws4_request, {signed}, Signature=0");
         let target = "x-amz-target: AmazonSQS.ListQueues\r\nx-amz-date: 20261124T000000Z";
         let head = format!("POST / HTTP/1.1\r\n{target}\r\nauthorization: {signature}");
         let address = broker.address;
