@@ -188,6 +188,7 @@ fn engine_options(config: &Config) -> EngineOptions {
         log: LogOptions {
             segment_bytes: config.storage.segment_size,
             hot_tail_bytes: usize::try_from(config.storage.hot_tail).unwrap_or(usize::MAX),
+            direct_writes: config.storage.direct_writes,
             group_commit_delay: config.storage.group_commit_delay,
             min_free_percent: config.storage.min_free,
             min_free_bytes: config.storage.min_free_bytes,

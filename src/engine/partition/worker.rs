@@ -62,6 +62,8 @@ pub(crate) struct Worker {
     /// Moves of the open frame, to be carried once it is durable.
     pub(super) moved: Vec<OutboxItem>,
     open: Option<FrameBuilder>,
+    /// About as long as the latest frames.
+    frame_room: usize,
     in_flight: Option<Lsn>,
     next_lsn: Lsn,
     now: Timestamp,
@@ -92,6 +94,7 @@ impl Worker {
             touched,
             moved: Vec::new(),
             open: None,
+            frame_room: 0,
             in_flight: None,
             next_lsn,
             now,
@@ -207,7 +210,8 @@ impl Worker {
 
     fn frame(&mut self) -> &mut FrameBuilder {
         let (partition, epoch, lsn, now) = (self.state.partition, self.writer.epoch(), self.next_lsn, self.now);
-        self.open.get_or_insert_with(|| FrameBuilder::new(partition, epoch, lsn, now))
+        let room = self.frame_room;
+        self.open.get_or_insert_with(|| FrameBuilder::with_room(partition, epoch, lsn, now, room))
     }
 
     /// Hands the open frame to the log, unless an append is in flight.
@@ -217,6 +221,7 @@ impl Worker {
         }
         let Some(frame) = self.open.take() else { return };
         let lsn = frame.lsn;
+        self.frame_room = (frame.len() + frame.len() / 8).max(self.frame_room / 8 * 7);
         self.next_lsn = lsn.next();
         self.in_flight = Some(lsn);
         for item in self.moved.drain(..) {

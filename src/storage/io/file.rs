@@ -82,6 +82,13 @@ pub trait IoFile: Send + Sync + 'static {
     /// Reserves blocks up to `len` and makes the file at least that long.
     fn allocate(&self, len: u64) -> io::Result<()>;
 
+    /// Asks that writes of this handle go past the page cache; false when the file system cannot. Such a write starts at
+    /// a multiple of [`DIRECT_ALIGNMENT`](super::DIRECT_ALIGNMENT), in the file and in memory, and is as long as a
+    /// multiple of it; reads need another handle. Nothing changes about durability.
+    fn set_direct(&self, _on: bool) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// Asks for clean pages to leave the page cache, so that the next read tells what the device has.
     fn drop_cache(&self) -> io::Result<()>;
 
@@ -93,17 +100,33 @@ pub trait IoFile: Send + Sync + 'static {
     fn try_lock(&self) -> io::Result<bool>;
 }
 
-static ZEROES: [u8; 256 << 10] = [0; 256 << 10];
+#[repr(align(4096))]
+struct Zeroes([u8; 1 << 20]);
+
+static ZEROES: Zeroes = Zeroes([0; 1 << 20]);
 
 /// Writes zeroes from `from` to `to`, so that later writes there change no metadata.
 pub fn fill_zeroes(file: &dyn IoFile, from: u64, to: u64) -> io::Result<()> {
+    let Zeroes(zeroes) = &ZEROES;
     let mut at = from;
     while at < to {
-        let step = (to - at).min(ZEROES.len() as u64);
-        file.write_at(ZEROES.get(..step as usize).unwrap_or(&ZEROES), at)?;
+        let step = (to - at).min(zeroes.len() as u64);
+        write_direct_at(file, zeroes.get(..step as usize).unwrap_or(zeroes), at)?;
         at += step;
     }
     Ok(())
+}
+
+/// Writes through a handle that may be direct. One whose file system wants more than it said goes on through the page
+/// cache.
+pub fn write_direct_at(file: &dyn IoFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+    match file.write_at(bytes, offset) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            file.set_direct(false)?;
+            file.write_at(bytes, offset)
+        }
+        result => result,
+    }
 }
 
 /// Fills the whole buffer or fails with `UnexpectedEof`.

@@ -3,12 +3,16 @@
 //! Only [`sys`] and [`map`] touch the operating system; [`sim`] is a disk in memory that loses power on demand.
 //! Nothing here knows what a file means.
 
+mod aligned;
 mod file;
 mod map;
 pub mod sim;
 mod sys;
 
-pub use file::{DirEntry, Io, IoFile, Space, fill_zeroes, is_no_space, read_exact_at, write_file_durably};
+pub use aligned::{AlignedBuffer, DIRECT_ALIGNMENT};
+pub use file::{
+    DirEntry, Io, IoFile, Space, fill_zeroes, is_no_space, read_exact_at, write_direct_at, write_file_durably,
+};
 pub use sys::SysIo;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::{
     map,
 };
 use bytes::Bytes;
-use rustix::fs::{Advice, FallocateFlags, FlockOperation};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags};
 use std::{
     fs::{self, File, OpenOptions},
     io,
@@ -134,6 +134,16 @@ impl IoFile for SysFile {
             Err(rustix::io::Errno::OPNOTSUPP) if self.len()? < len => self.0.set_len(len),
             Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
             other => Ok(other?),
+        }
+    }
+
+    fn set_direct(&self, on: bool) -> io::Result<bool> {
+        let flags = rustix::fs::fcntl_getfl(&self.0)?;
+        let wanted = if on { flags | OFlags::DIRECT } else { flags - OFlags::DIRECT };
+        match rustix::fs::fcntl_setfl(&self.0, wanted) {
+            Ok(()) => Ok(on),
+            Err(rustix::io::Errno::INVAL) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 

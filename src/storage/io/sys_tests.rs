@@ -1,6 +1,6 @@
 //! The adapter over the operating system, on a real folder.
 
-use super::{Io, SysIo, fill_zeroes, read_exact_at, write_file_durably};
+use super::{AlignedBuffer, Io, SysIo, fill_zeroes, read_exact_at, write_direct_at, write_file_durably};
 use std::io::ErrorKind;
 
 #[test]
@@ -56,4 +56,32 @@ fn a_lock_is_held_by_one_handle_at_a_time() {
     assert!(!second.try_lock().unwrap());
     drop(first);
     assert!(second.try_lock().unwrap());
+}
+
+#[test]
+fn a_direct_handle_writes_what_another_handle_and_a_map_read() {
+    let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let path = dir.path().join("file");
+    let reader = SysIo.create(&path).unwrap();
+    fill_zeroes(&*reader, 0, 3 * 4096).unwrap();
+    reader.sync().unwrap();
+    // In the page cache by now: the direct write must not leave the old bytes there.
+    read_exact_at(&*reader, &mut [0; 3 * 4096], 0).unwrap();
+    let writer = SysIo.open(&path).unwrap();
+    let is_direct = writer.set_direct(true).unwrap();
+    let mut block = AlignedBuffer::default();
+    block.extend_from_slice(&[7; 4096]);
+    write_direct_at(&*writer, &block, 4096).unwrap();
+    writer.sync().unwrap();
+    let mut read = [0; 3 * 4096];
+    read_exact_at(&*reader, &mut read, 0).unwrap();
+    assert_eq!((read[4095], read[4096], read[8191], read[8192]), (0, 7, 7, 0));
+    assert_eq!(reader.map().unwrap()[4096..8192], [7; 4096]);
+    // What a file system refuses of a direct handle goes through the page cache instead.
+    let refused = writer.write_at(b"five.", 1).is_err();
+    assert_eq!(refused, is_direct, "the file system says whether it can");
+    write_direct_at(&*writer, b"five.", 1).unwrap();
+    let mut five = [0; 5];
+    read_exact_at(&*reader, &mut five, 1).unwrap();
+    assert_eq!(&five, b"five.");
 }

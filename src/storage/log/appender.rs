@@ -16,16 +16,21 @@ use crate::{
         id::{Lsn, PartitionId},
         limits::BLOCK_BODY_BYTES,
     },
-    storage::io::IoFile,
+    storage::io::{AlignedBuffer, IoFile, write_direct_at},
 };
 use std::{io, sync::Arc};
 
+/// What a giant block needed is given back; what usual blocks need is kept.
+const BUFFER_KEPT_BYTES: usize = 8 << 20;
+
 pub(super) struct Appender {
     file: Arc<dyn IoFile>,
+    /// For readers.
+    reader: Arc<dyn IoFile>,
     header: SegmentHeader,
     /// Where `buffer` goes.
     position: u64,
-    buffer: Vec<u8>,
+    buffer: AlignedBuffer,
     next_block_seq: u64,
     durable_seq: u64,
     prev_header_crc: u32,
@@ -48,9 +53,10 @@ impl Appender {
     pub(super) fn start(prepared: Prepared, from: Continuation) -> io::Result<Self> {
         let mut appender = Self {
             file: Arc::clone(&prepared.file),
+            reader: Arc::clone(&prepared.reader),
             header: prepared.header,
             position: 0,
-            buffer: Vec::new(),
+            buffer: AlignedBuffer::default(),
             next_block_seq: from.next_block_seq,
             durable_seq: from.prev.last_block_seq,
             prev_header_crc: from.prev.last_crc,
@@ -66,9 +72,10 @@ impl Appender {
     /// whatever follows.
     fn begin(&mut self, prepared: Prepared, prev: Predecessor) {
         self.file = prepared.file;
+        self.reader = prepared.reader;
         self.header = SegmentHeader { active: true, first_block_seq: self.next_block_seq, prev, ..prepared.header };
         self.position = 0;
-        self.buffer.clear();
+        self.buffer.clear(BUFFER_KEPT_BYTES);
         self.buffer.extend_from_slice(&self.header.encode());
         self.push_heads(flags::START);
     }
@@ -78,10 +85,10 @@ impl Appender {
         self.push_block(flags, 0, table.len(), |buffer| buffer.extend_from_slice(&table));
     }
 
-    fn push_block(&mut self, flags: u16, frame_count: u32, body_len: usize, body: impl FnOnce(&mut Vec<u8>)) {
+    fn push_block(&mut self, flags: u16, frame_count: u32, body_len: usize, body: impl FnOnce(&mut AlignedBuffer)) {
         let start = self.buffer.len();
         self.buffer.reserve(padded(BLOCK_HEADER_BYTES + body_len));
-        self.buffer.resize(start + BLOCK_HEADER_BYTES, 0);
+        self.buffer.resize(start + BLOCK_HEADER_BYTES);
         body(&mut self.buffer);
         let written = self.buffer.get(start + BLOCK_HEADER_BYTES..).unwrap_or_default();
         let header = BlockHeader {
@@ -95,7 +102,7 @@ impl Appender {
             prev_header_crc: self.prev_header_crc,
             segment_seq: self.header.seq,
         };
-        self.buffer.resize(start + header.total_len(), 0);
+        self.buffer.resize(start + header.total_len());
         super::layout::put(&mut self.buffer, start, &header.encode());
         self.prev_header_crc = header.crc();
         self.next_block_seq += 1;
@@ -103,12 +110,10 @@ impl Appender {
 
     /// Writes and syncs the buffer. After an error nothing more may be promised.
     fn flush(&mut self) -> io::Result<()> {
-        self.file.write_at(&self.buffer, self.position)?;
+        write_direct_at(&*self.file, &self.buffer, self.position)?;
         self.file.sync()?;
         self.position += self.buffer.len() as u64;
-        self.buffer.clear();
-        // What a giant block needed is given back; what usual blocks need is kept.
-        self.buffer.shrink_to(4 << 20);
+        self.buffer.clear(BUFFER_KEPT_BYTES);
         self.durable_seq = self.next_block_seq - 1;
         Ok(())
     }
@@ -185,8 +190,9 @@ impl Appender {
         LogPosition { segment: self.header.seq, durable_seq: self.durable_seq }
     }
 
-    pub(super) fn file(&self) -> &Arc<dyn IoFile> {
-        &self.file
+    /// The active segment's file, to read from.
+    pub(super) fn reader(&self) -> &Arc<dyn IoFile> {
+        &self.reader
     }
 
     pub(super) fn segment_seq(&self) -> u64 {

@@ -370,7 +370,7 @@ impl Commit {
         }
         let Taken::Ready(next) = taken else { return Ok(false) };
         let (old_seq, old_id, seq, file) =
-            (appender.segment_seq(), appender.file_id(), next.seq, Arc::clone(&next.file));
+            (appender.segment_seq(), appender.file_id(), next.seq, Arc::clone(&next.reader));
         appender.rotate(next)?;
         let table = Table::starting_at(&appender.heads);
         let sealed = self.segments.rotate(appender.position().durable_seq, seq, file, table);

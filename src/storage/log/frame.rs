@@ -22,6 +22,9 @@ pub const ENTRY_HEADER_BYTES: usize = 32;
 pub const FRAME_MAGIC: [u8; 4] = *b"FBfr";
 pub const FRAME_VERSION: u16 = 1;
 
+/// The room that a frame is given at least.
+const FRAME_BYTES_MIN: usize = 4096;
+
 const CRC_AT: usize = 60;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +66,12 @@ pub struct FrameBuilder {
 
 impl FrameBuilder {
     pub fn new(partition: PartitionId, epoch: Epoch, lsn: Lsn, logical_time: Timestamp) -> Self {
-        let mut bytes = BytesMut::with_capacity(4096);
+        Self::with_room(partition, epoch, lsn, logical_time, FRAME_BYTES_MIN)
+    }
+
+    /// Like [`Self::new`], for a frame that will probably have `room` bytes.
+    pub fn with_room(partition: PartitionId, epoch: Epoch, lsn: Lsn, logical_time: Timestamp, room: usize) -> Self {
+        let mut bytes = BytesMut::with_capacity(room.max(FRAME_BYTES_MIN));
         bytes.resize(FRAME_HEADER_BYTES, 0);
         Self { partition, epoch, lsn, logical_time, entries: 0, crcs: crc32fast::Hasher::new(), bytes }
     }

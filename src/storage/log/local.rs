@@ -66,7 +66,7 @@ impl LocalLog {
         let seq = recovered.next_segment_seq;
         let appender = Appender::start(pool.make_now(seq)?, recovered.continuation)?;
         let table = Table::starting_at(&appender.heads);
-        let active = (seq, Arc::clone(appender.file()), table);
+        let active = (seq, Arc::clone(appender.reader()), table);
         let segments = Segments::new(
             Arc::clone(&pool),
             recovered.sealed,

@@ -36,6 +36,8 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// Newest frames kept in memory.
     pub hot_tail_bytes: usize,
+    /// Blocks go past the page cache, where the file system can.
+    pub direct_writes: bool,
     /// How long a block waits for company. Zero: only as long as the block before it takes.
     pub group_commit_delay: Duration,
     /// How long after the last block of an idle log its heartbeat follows.
@@ -57,6 +59,7 @@ impl Default for LogOptions {
         Self {
             segment_bytes: 64 << 20,
             hot_tail_bytes: 32 << 20,
+            direct_writes: true,
             group_commit_delay: Duration::ZERO,
             heartbeat_after: Duration::from_millis(75),
             recycle_keep: 2,

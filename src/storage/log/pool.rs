@@ -24,7 +24,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// An empty segment, durable under its name.
 pub(super) struct Prepared {
     pub(super) seq: u64,
+    /// For writes of whole pages only, past the page cache where the file system can.
     pub(super) file: Arc<dyn IoFile>,
+    pub(super) reader: Arc<dyn IoFile>,
     /// What its header says; the log makes it active.
     pub(super) header: SegmentHeader,
 }
@@ -38,6 +40,7 @@ pub(super) struct Pool {
     node_id: u64,
     segment_bytes: u64,
     keep: usize,
+    direct_writes: bool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -80,6 +83,7 @@ impl Pool {
             node_id: options.node_id,
             segment_bytes: options.segment_bytes,
             keep: options.recycle_keep,
+            direct_writes: options.direct_writes,
             state: Mutex::default(),
             changed: Condvar::new(),
         };
@@ -143,11 +147,17 @@ impl Pool {
             self.io.rename(&spare, &path)?;
             self.io.fsync_dir(&free_dir(&self.dir))?;
             self.io.fsync_dir(&self.dir)?;
-            return Ok(Prepared { seq, file, header });
+            return self.prepared(file, &path, header);
         }
         let file = self.create_filled(&path, &header)?;
         self.io.fsync_dir(&self.dir)?;
-        Ok(Prepared { seq, file, header })
+        self.prepared(file, &path, header)
+    }
+
+    fn prepared(&self, reader: Arc<dyn IoFile>, path: &Path, header: SegmentHeader) -> io::Result<Prepared> {
+        let file = self.io.open(path)?;
+        file.set_direct(self.direct_writes)?;
+        Ok(Prepared { seq: header.seq, file, reader, header })
     }
 
     /// A durable, zero-filled file with this header; nothing is left of it when it cannot be made.
@@ -155,8 +165,11 @@ impl Pool {
         let file = self.io.create(path)?;
         let filled = file
             .allocate(self.segment_bytes)
-            .and_then(|()| fill_zeroes(&*file, SEGMENT_HEADER_BYTES as u64, self.segment_bytes))
-            .and_then(|()| file.write_at(&header.encode(), 0))
+            // Zeroes need no place in the page cache.
+            .and_then(|()| file.set_direct(true))
+            .and_then(|_| fill_zeroes(&*file, SEGMENT_HEADER_BYTES as u64, self.segment_bytes))
+            .and_then(|()| file.set_direct(false))
+            .and_then(|_| file.write_at(&header.encode(), 0))
             .and_then(|()| file.sync());
         match filled {
             Ok(()) => Ok(file),
