@@ -4,6 +4,7 @@
 //! left when the grace ends is cut.
 
 use super::{
+    calls::{Calls, WithCalls},
     connections::{Connection, Connections},
     drain::{DrainControl, Drained},
     incoming::{CountedStream, Incoming},
@@ -17,7 +18,7 @@ use hyper::{
     service::{Service, service_fn},
 };
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
 use std::{convert::Infallible, error::Error, io, sync::Arc, time::Duration};
@@ -117,8 +118,8 @@ impl Port {
         B::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
     {
         let Self { mut incoming, connections, options } = self;
+        let options = Arc::new(options);
         let tasks = TaskTracker::new();
-        let builder = Arc::new(builder(&options));
         let stop = drain.begun().clone();
         let life = Life { stop: stop.clone(), max_age: options.max_connection_age };
         loop {
@@ -127,13 +128,13 @@ impl Port {
                 stream = incoming.next() => stream,
             };
             let Some(stream) = stream else { continue };
-            let (service, builder, life) = (service.clone(), builder.clone(), life.clone());
+            let (service, options, life) = (service.clone(), options.clone(), life.clone());
             let connection = stream.connection().clone();
             match options.tls.clone() {
-                None => tasks.spawn(serve_connection(stream, connection, service, builder, life)),
+                None => tasks.spawn(async move { serve_connection(stream, connection, service, &options, life).await }),
                 Some(tls) => tasks.spawn(async move {
                     let Some(stream) = shake_hands(stream, &tls, &life).await else { return };
-                    serve_connection(stream, connection, service, builder, life).await;
+                    serve_connection(stream, connection, service, &options, life).await;
                 }),
             };
         }
@@ -154,8 +155,8 @@ impl Port {
     }
 }
 
-fn builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(options: &ServerOptions, calls: Calls) -> auto::Builder<Calls> {
+    let mut builder = auto::Builder::new(calls);
     builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_MAX);
     builder
         .http2()
@@ -190,7 +191,7 @@ async fn serve_connection<I, S, B>(
     stream: I,
     connection: Arc<Connection>,
     service: S,
-    builder: Arc<auto::Builder<TokioExecutor>>,
+    options: &ServerOptions,
     life: Life,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -203,7 +204,9 @@ async fn serve_connection<I, S, B>(
         request.extensions_mut().insert(connection.clone());
         service.call(request)
     });
-    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let calls = Calls::default();
+    let builder = builder(options, calls.clone());
+    let mut serving = WithCalls::new(builder.serve_connection(TokioIo::new(stream), service), calls);
     let grow_old = async {
         match life.max_age {
             Some(age) => sleep(age).await,
@@ -211,14 +214,14 @@ async fn serve_connection<I, S, B>(
         }
     };
     let ended = tokio::select! {
-        ended = serving.as_mut() => Some(ended),
+        ended = &mut serving => Some(ended),
         () = life.stop.cancelled() => None,
         () = grow_old => None,
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
-            serving.as_mut().graceful_shutdown();
+            serving.connection().graceful_shutdown();
             serving.await
         }
     };
