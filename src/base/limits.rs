@@ -99,5 +99,6 @@ pub const NOISY_IN_FLIGHT_MIN: usize = 30;
 pub const NOISY_SHARE: usize = 10;
 /// How late a memory that no one may use any more is dropped, so that an idle queue wakes seldom for it.
 pub const CLEANUP_SLACK: Duration = Duration::from_secs(10);
-/// Messages of a page of the index: pages of 4 to 8 KiB are what the index writes best.
-pub const PAGE_MESSAGES: u64 = 64;
+/// Messages of a page. One that waits takes a few hundred bytes, one in motion some 16 KiB. Small in the unit tests, so that
+/// their few messages fill several.
+pub const PAGE_MESSAGES: u64 = if cfg!(test) { 8 } else { 256 };

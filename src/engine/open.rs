@@ -196,8 +196,9 @@ fn load_pages(index: &dyn IndexStore, rebuilt: &mut Rebuilt) -> Result<(), Strin
             problem.get_or_insert(format!("page {number} of queue {queue} is older than the checkpoint"));
         }
         found.entry(queue).or_default().insert(number, lsn);
-        if let Some(queue) = state.queues.get_mut(&queue) {
-            queue.restore_page(number, page);
+        let restored = state.queues.get_mut(&queue).map_or(Ok(()), |queue| queue.restore_page(number, &page));
+        if let Err(error) = restored {
+            problem.get_or_insert(format!("page {number} of queue {queue}: {error}"));
         }
     };
     index.scan(&mut visit).map_err(|error| error.to_string())?;

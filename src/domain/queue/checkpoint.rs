@@ -9,6 +9,7 @@ use super::{
     dedup::{Dedup, Remembered},
     machine::Queue,
     message::{Message, Rare, State},
+    packed::{Page, PageError},
     producers::Producer,
     redrive::RedriveView,
     settings::{Scope, Settings},
@@ -39,12 +40,6 @@ pub struct Head {
     pub transfers: Vec<(PartitionId, u64)>,
     /// Newest first.
     pub redrives: Vec<RedriveView>,
-}
-
-/// The messages of one page.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
-    pub messages: Vec<StoredMessage>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,13 +96,26 @@ impl Queue {
         queue
     }
 
-    /// The pages that changed since `mark_clean`, those that are gone included.
+    /// The pages that changed since the last [`Queue::take_changes`], those that are gone included.
     pub fn dirty_pages(&self) -> Vec<u64> {
         self.pages.dirty()
     }
 
-    pub fn mark_clean(&mut self) {
-        self.pages.mark_clean();
+    /// The pages that changed since the last call; `None`: gone. What waits in them untouched is packed from then on.
+    pub fn take_changes(&mut self) -> Vec<(u64, Option<Page>)> {
+        let dirty = self.pages.dirty();
+        let newest = self.pages.newest();
+        let mut changes = Vec::with_capacity(dirty.len());
+        for number in dirty {
+            let page = self.page(number);
+            self.pages.mark_page_clean(number);
+            // The newest page still grows.
+            if let Some(page) = page.as_ref().filter(|_| Some(number) != newest) {
+                self.pages.pack(number, page);
+            }
+            changes.push((number, page));
+        }
+        changes
     }
 
     /// Every page that holds messages.
@@ -117,13 +125,28 @@ impl Queue {
 
     /// None: the page holds no message.
     pub fn page(&self, number: u64) -> Option<Page> {
+        if let Some(packed) = self.pages.packed(number) {
+            return Some(packed.clone());
+        }
         let messages: Vec<_> = self.pages.page(number).map(|(seq, message)| self.stored(seq, message)).collect();
-        (!messages.is_empty()).then_some(Page { messages })
+        (!messages.is_empty()).then(|| Page::pack(messages.into_iter()))
     }
 
     /// Puts the messages of a page back. They count as changed only by what is applied later.
-    pub fn restore_page(&mut self, number: u64, page: Page) {
-        for stored in page.messages {
+    ///
+    /// # Errors
+    ///
+    /// The page is malformed; nothing has changed then.
+    pub fn restore_page(&mut self, number: u64, page: &Page) -> Result<(), PageError> {
+        let messages = page.messages()?;
+        let waits = |message: &StoredMessage| {
+            message.group.is_none() && message.visible_at <= self.now && message.seq >= self.purged_below
+        };
+        if !self.settings.is_fifo() && messages.iter().all(waits) && self.pages.restore(number, page, &messages) {
+            self.bytes += messages.iter().map(|message| u64::from(message.size)).sum::<u64>();
+            return Ok(());
+        }
+        for stored in messages {
             if stored.seq < self.purged_below {
                 continue;
             }
@@ -131,6 +154,7 @@ impl Queue {
             self.insert_message(stored.seq, Message::restored(&stored, group));
         }
         self.pages.mark_page_clean(number);
+        Ok(())
     }
 
     /// Where the first message stands: the log must keep everything from there.
@@ -160,7 +184,7 @@ impl Queue {
 }
 
 impl Message {
-    fn restored(stored: &StoredMessage, group: Option<super::message::GroupNo>) -> Self {
+    pub(super) fn restored(stored: &StoredMessage, group: Option<super::message::GroupNo>) -> Self {
         Self {
             location: stored.location,
             send_time: stored.send_time,

@@ -107,6 +107,7 @@ impl Queue {
             self.timers.pop_first();
             self.follow_clock(seq);
         }
+        self.pages.look_away();
         self.pages.refresh_ages(self.expiry_cutoff(self.now));
         self.dedup.advance(self.now);
         self.attempts.advance(self.now);

@@ -11,6 +11,7 @@ mod groups;
 mod machine;
 mod message;
 mod order;
+pub mod packed;
 mod pages;
 mod producers;
 pub mod purge;
@@ -19,14 +20,16 @@ pub mod redrive;
 pub mod send;
 pub mod settings;
 pub mod settle;
+mod slots;
 
 pub use self::{
     attempts::Attempt,
     browse::{Browse, Browsed, MessageView, Stats},
-    checkpoint::{Head, Page, StoredMessage},
+    checkpoint::{Head, StoredMessage},
     dedup::Remembered,
     machine::{Delivery, Queue},
     message::State,
+    packed::{Page, PageError},
     producers::Producer,
     purge::PurgeError,
     receive::{Receive, ReceiveError},

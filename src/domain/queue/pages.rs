@@ -1,18 +1,24 @@
-//! The messages of a queue in the order of sending, in pages of 64.
+//! The messages of a queue in the order of sending, in pages of [`PAGE_MESSAGES`](crate::base::limits::PAGE_MESSAGES).
 //!
 //! Invariants: a page without messages does not exist; `ready` names the pages with a ready bit; `ages` holds for every
 //! page a moment not later than the start of its oldest message's retention.
 //! Absent on purpose: why a message is ready, groups, time.
 
-use super::message::Message;
-use crate::base::{id::MessageSeq, limits::PAGE_MESSAGES, time::Timestamp};
+use super::{
+    checkpoint::StoredMessage,
+    message::Message,
+    packed::Page,
+    slots::{Slots, join, split},
+};
+use crate::base::{id::MessageSeq, time::Timestamp};
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    iter,
     ops::Bound,
 };
 
-const WORDS: usize = PAGE_MESSAGES as usize / 64;
+/// Packed pages that looks may leave spread out.
+const SEEN_MAX: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Pages {
@@ -20,27 +26,9 @@ pub(super) struct Pages {
     ready: BTreeSet<u64>,
     ages: BTreeSet<(Timestamp, u64)>,
     dirty: BTreeSet<u64>,
+    /// Packed pages that somebody looked at.
+    seen: RefCell<Vec<u64>>,
     len: usize,
-}
-
-#[derive(Debug)]
-struct Slots {
-    /// The index in the page of the first slot.
-    first: usize,
-    slots: Vec<Option<Message>>,
-    live: usize,
-    ready: [u64; WORDS],
-    /// Not later than the oldest message's; may lag behind when that one has gone.
-    oldest: Timestamp,
-    dirty: bool,
-}
-
-fn split(seq: MessageSeq) -> (u64, usize) {
-    (seq.0 / PAGE_MESSAGES, (seq.0 % PAGE_MESSAGES) as usize)
-}
-
-fn join(page: u64, index: usize) -> MessageSeq {
-    MessageSeq(page * PAGE_MESSAGES + index as u64)
 }
 
 impl Pages {
@@ -49,27 +37,50 @@ impl Pages {
     }
 
     pub(super) fn get(&self, seq: MessageSeq) -> Option<&Message> {
-        let (page, index) = split(seq);
-        self.pages.get(&page)?.get(index)
+        let (number, index) = split(seq);
+        self.look(number)?.get(index)
+    }
+
+    /// The page, to look into.
+    fn look(&self, number: u64) -> Option<&Slots> {
+        let page = self.pages.get(&number)?;
+        self.note(number, page);
+        Some(page)
+    }
+
+    fn note(&self, number: u64, page: &Slots) {
+        if page.packed().is_some() && !page.is_seen() {
+            self.seen.borrow_mut().push(number);
+        }
+    }
+
+    /// Forgets what looks spread out, when it is much.
+    pub(super) fn look_away(&mut self) {
+        if self.seen.get_mut().len() > SEEN_MAX {
+            for number in std::mem::take(self.seen.get_mut()) {
+                if let Some(page) = self.pages.get_mut(&number) {
+                    page.look_away();
+                }
+            }
+        }
     }
 
     /// The message to change; its page counts as changed.
     pub(super) fn get_mut(&mut self, seq: MessageSeq) -> Option<&mut Message> {
         let (number, index) = split(seq);
         let page = self.pages.get_mut(&number)?;
-        let message = page.slots.get_mut(index.checked_sub(page.first)?)?.as_mut()?;
         if !page.dirty {
+            page.get_mut(index)?;
             page.dirty = true;
             self.dirty.insert(number);
         }
-        Some(message)
+        page.get_mut(index)
     }
 
     /// The message, to change what is not stored of it.
     pub(super) fn peek_mut(&mut self, seq: MessageSeq) -> Option<&mut Message> {
         let (number, index) = split(seq);
-        let page = self.pages.get_mut(&number)?;
-        page.slots.get_mut(index.checked_sub(page.first)?)?.as_mut()
+        self.pages.get_mut(&number)?.get_mut(index)
     }
 
     /// Stores a message, replacing one of the same number.
@@ -159,17 +170,19 @@ impl Pages {
         let (first, index) = split(from);
         self.pages
             .range(first..)
+            .inspect(|(number, page)| self.note(**number, page))
             .flat_map(move |(&number, page)| page.iter(number).skip_while(move |(seq, _)| *seq < join(first, index)))
     }
 
     /// Newest first.
     pub(super) fn iter_back(&self) -> impl Iterator<Item = (MessageSeq, &Message)> {
-        self.pages.iter().rev().flat_map(|(&number, page)| page.iter(number).rev())
+        let pages = self.pages.iter().rev().inspect(|(number, page)| self.note(**number, page));
+        pages.flat_map(|(&number, page)| page.iter(number).rev())
     }
 
     /// The messages of one page.
     pub(super) fn page(&self, number: u64) -> impl Iterator<Item = (MessageSeq, &Message)> {
-        self.pages.get(&number).into_iter().flat_map(move |page| page.iter(number))
+        self.look(number).into_iter().flat_map(move |page| page.iter(number))
     }
 
     pub(super) fn numbers(&self) -> Vec<u64> {
@@ -186,13 +199,46 @@ impl Pages {
             page.dirty = false;
         }
     }
+}
 
-    pub(super) fn mark_clean(&mut self) {
-        for number in std::mem::take(&mut self.dirty) {
-            if let Some(page) = self.pages.get_mut(&number) {
-                page.dirty = false;
-            }
+/// Waiting.
+impl Pages {
+    /// The page with the highest number.
+    pub(super) fn newest(&self) -> Option<u64> {
+        self.pages.last_key_value().map(|(number, _)| *number)
+    }
+
+    /// The packed form of a page that has not changed since it was packed.
+    pub(super) fn packed(&self, number: u64) -> Option<&Page> {
+        self.pages.get(&number)?.packed()
+    }
+
+    /// Packs a page if everything in it only waits; `page` is its packed form.
+    pub(super) fn pack(&mut self, number: u64, page: &Page) {
+        let Some(slots) = self.pages.get_mut(&number) else { return };
+        if slots.packed().is_some() || !slots.only_waits() {
+            return;
         }
+        if let Some(oldest) = slots.exact_oldest().filter(|oldest| *oldest != slots.oldest) {
+            self.ages.remove(&(slots.oldest, number));
+            self.ages.insert((oldest, number));
+            slots.oldest = oldest;
+        }
+        slots.pack(page);
+    }
+
+    /// Takes in a page that only waits, and its messages; false, and nothing happened, if there is something in its place.
+    pub(super) fn restore(&mut self, number: u64, page: &Page, messages: &[StoredMessage]) -> bool {
+        let all_here = messages.iter().all(|stored| split(stored.seq).0 == number);
+        if messages.is_empty() || !all_here || self.pages.contains_key(&number) {
+            return false;
+        }
+        let slots = Slots::waiting(page, messages);
+        self.ages.insert((slots.oldest, number));
+        self.ready.insert(number);
+        self.len += messages.len();
+        self.pages.insert(number, slots);
+        true
     }
 }
 
@@ -210,7 +256,7 @@ impl Pages {
             if best.is_some_and(|best| best <= hint) {
                 break;
             }
-            best = self.pages.get(&number).and_then(Slots::oldest).into_iter().chain(best).min();
+            best = self.pages.get(&number).and_then(Slots::exact_oldest).into_iter().chain(best).min();
         }
         best
     }
@@ -222,7 +268,7 @@ impl Pages {
                 break;
             }
             let Some(page) = self.pages.get_mut(&number) else { break };
-            let Some(oldest) = page.oldest() else { break };
+            let Some(oldest) = page.exact_oldest() else { break };
             if oldest == hint {
                 break;
             }
@@ -240,75 +286,5 @@ impl Pages {
             all.filter(|(_, message)| message.retention_from() <= cutoff).map(|(seq, _)| seq).take(limit).collect();
         seqs.sort_unstable();
         seqs
-    }
-}
-
-impl Slots {
-    fn starting_at(index: usize, oldest: Timestamp) -> Self {
-        Self { first: index, slots: Vec::new(), live: 0, ready: [0; WORDS], oldest, dirty: false }
-    }
-
-    fn get(&self, index: usize) -> Option<&Message> {
-        self.slots.get(index.checked_sub(self.first)?)?.as_ref()
-    }
-
-    /// True if the slot was empty.
-    fn put(&mut self, index: usize, message: Message) -> bool {
-        if index < self.first {
-            self.slots.splice(0..0, iter::repeat_with(|| None).take(self.first - index));
-            self.first = index;
-        }
-        let at = index - self.first;
-        if at >= self.slots.len() {
-            self.slots.resize_with(at + 1, || None);
-        }
-        let fresh = self.slots.get_mut(at).is_some_and(|slot| slot.replace(message).is_none());
-        self.live += usize::from(fresh);
-        fresh
-    }
-
-    fn take(&mut self, index: usize) -> Option<Message> {
-        let message = self.slots.get_mut(index.checked_sub(self.first)?)?.take()?;
-        self.live -= 1;
-        Some(message)
-    }
-
-    fn iter(&self, number: u64) -> impl DoubleEndedIterator<Item = (MessageSeq, &Message)> {
-        let first = self.first;
-        self.slots.iter().enumerate().filter_map(move |(at, slot)| Some((join(number, first + at), slot.as_ref()?)))
-    }
-
-    fn oldest(&self) -> Option<Timestamp> {
-        self.slots.iter().flatten().map(Message::retention_from).min()
-    }
-
-    /// True if it is the page's first ready bit.
-    fn set_ready(&mut self, index: usize) -> bool {
-        let none = self.ready == [0; WORDS];
-        if let Some(word) = self.ready.get_mut(index / 64) {
-            *word |= 1 << (index % 64);
-        }
-        none
-    }
-
-    /// True if it was the page's last ready bit.
-    fn clear_ready(&mut self, index: usize) -> bool {
-        let some = self.ready != [0; WORDS];
-        if let Some(word) = self.ready.get_mut(index / 64) {
-            *word &= !(1 << (index % 64));
-        }
-        some && self.ready == [0; WORDS]
-    }
-
-    fn next_ready(&self, from: usize) -> Option<usize> {
-        let mut mask = u64::MAX << (from % 64);
-        for (at, word) in self.ready.iter().enumerate().skip(from / 64) {
-            let bits = word & mask;
-            if bits != 0 {
-                return Some(at * 64 + bits.trailing_zeros() as usize);
-            }
-            mask = u64::MAX;
-        }
-        None
     }
 }

@@ -109,8 +109,7 @@ impl State {
         let oldest_moving = self.outbox.values().map(|item| item.location.lsn).min();
         let oldest = [oldest_queued, oldest_moving, Some(lsn.next())].into_iter().flatten().min();
         let queues = self.queues.values_mut().map(|queue| {
-            let dirty = queue.dirty_pages().into_iter().map(|number| (number, queue.page(number))).collect();
-            queue.mark_clean();
+            let dirty = queue.take_changes();
             QueueImage { id: queue.id(), head: queue.head(), pages: queue.page_numbers(), dirty }
         });
         PartitionImage {

@@ -122,7 +122,7 @@ proptest! {
         for number in 0..=snapshots.iter().flat_map(|s| s.pages.keys()).max().copied().unwrap_or(0) {
             let b = a + pick(pages_at[number as usize % pages_at.len()], snapshots.len() - a);
             if let Some(page) = snapshots[b].pages.get(&number) {
-                twin.restore_page(number, page.clone());
+                twin.restore_page(number, page).expect("a page");
             }
         }
         let from = pick(replay_from, snapshots[a].lsn + 1);
@@ -158,7 +158,7 @@ proptest! {
             go(&mut live, &mut around, step, Some(&mut log));
             if count % every == 0 {
                 write_dirty(&live, &mut index, usize::MAX);
-                live.mark_clean();
+                live.take_changes();
                 (head, head_lsn) = (live.head(), log.0.len());
             }
         }
@@ -166,7 +166,7 @@ proptest! {
         write_dirty(&live, &mut index, pick(torn, 4));
         let mut twin = Queue::from_head(ID, head);
         for (number, page) in index {
-            twin.restore_page(number, page);
+            twin.restore_page(number, &page).expect("a page");
         }
         log.replay(&mut twin, head_lsn);
         same(live, twin, &around, &future)?;

@@ -16,12 +16,20 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_queue_does_what_the_naive_model_does(settings in queue_settings(), steps in steps(120)) {
+    fn a_queue_does_what_the_naive_model_does(
+        settings in queue_settings(),
+        steps in steps(120),
+        checkpoint_every in 1..10usize,
+    ) {
         let mut queue = Queue::new(QueueId(1), settings.clone());
         let mut model = Model::new(settings.clone());
         let mut around = Around::new();
         let mut settings = settings;
-        for (pause, command) in &steps {
+        for (count, (pause, command)) in steps.iter().enumerate() {
+            if count % checkpoint_every == 0 {
+                // What waits is packed.
+                queue.take_changes();
+            }
             around.now = around.now + Duration::from_millis(*pause);
             let mut before = around.clone();
             let actual = run(&mut queue, &mut around, command);

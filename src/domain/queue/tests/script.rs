@@ -131,7 +131,8 @@ impl World {
             Rebuild::FromCheckpoint => {
                 let mut twin = Queue::from_head(ID, self.queue.head());
                 for number in self.queue.page_numbers().into_iter().rev() {
-                    twin.restore_page(number, self.queue.page(number).expect("a listed page holds messages"));
+                    let page = self.queue.page(number).expect("a listed page holds messages");
+                    twin.restore_page(number, &page).expect("a page");
                 }
                 self.queue = twin;
             }
