@@ -28,6 +28,9 @@ use std::{
     sync::{Arc, mpsc},
 };
 
+/// The room of a frame when the ones before were small.
+const FRAME_ROOM_MIN: usize = 4096;
+
 /// What every partition shares with the rest of the engine.
 #[derive(Clone)]
 pub(crate) struct Shared {
@@ -210,8 +213,8 @@ impl Worker {
 
     fn frame(&mut self) -> &mut FrameBuilder {
         let (partition, epoch, lsn, now) = (self.state.partition, self.writer.epoch(), self.next_lsn, self.now);
-        let room = self.frame_room;
-        self.open.get_or_insert_with(|| FrameBuilder::with_room(partition, epoch, lsn, now, room))
+        let (writer, room) = (&self.writer, self.frame_room.max(FRAME_ROOM_MIN));
+        self.open.get_or_insert_with(|| FrameBuilder::within(partition, epoch, lsn, now, writer.memory(room)))
     }
 
     /// Hands the open frame to the log, unless an append is in flight.

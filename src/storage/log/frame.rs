@@ -66,12 +66,18 @@ pub struct FrameBuilder {
 
 impl FrameBuilder {
     pub fn new(partition: PartitionId, epoch: Epoch, lsn: Lsn, logical_time: Timestamp) -> Self {
-        Self::with_room(partition, epoch, lsn, logical_time, FRAME_BYTES_MIN)
+        Self::within(partition, epoch, lsn, logical_time, BytesMut::with_capacity(FRAME_BYTES_MIN))
     }
 
-    /// Like [`Self::new`], for a frame that will probably have `room` bytes.
-    pub fn with_room(partition: PartitionId, epoch: Epoch, lsn: Lsn, logical_time: Timestamp, room: usize) -> Self {
-        let mut bytes = BytesMut::with_capacity(room.max(FRAME_BYTES_MIN));
+    /// Like [`Self::new`], in the memory of `bytes`, whose content goes.
+    pub fn within(
+        partition: PartitionId,
+        epoch: Epoch,
+        lsn: Lsn,
+        logical_time: Timestamp,
+        mut bytes: BytesMut,
+    ) -> Self {
+        bytes.clear();
         bytes.resize(FRAME_HEADER_BYTES, 0);
         Self { partition, epoch, lsn, logical_time, entries: 0, crcs: crc32fast::Hasher::new(), bytes }
     }
@@ -138,7 +144,7 @@ impl FrameBuilder {
         header.crc = header_crc(self.crcs, head);
         put(head, CRC_AT, &header.crc.to_le_bytes());
         // A frame stays in memory for a while; what it was given too much would stay with it.
-        let is_roomy = bytes.capacity() > bytes.len() + bytes.len() / 4;
+        let is_roomy = bytes.capacity() > bytes.len() + bytes.len() / 2;
         SealedFrame { header, bytes: if is_roomy { Bytes::copy_from_slice(&bytes) } else { bytes.freeze() } }
     }
 }

@@ -24,7 +24,8 @@ impl HotTail {
         Self { bytes_max, bytes: 0, order: VecDeque::new(), frames: BTreeMap::new() }
     }
 
-    pub(super) fn push(&mut self, partition: PartitionId, lsn: Lsn, frame: Bytes) {
+    /// `gone` gets the frames that make room.
+    pub(super) fn push(&mut self, partition: PartitionId, lsn: Lsn, frame: Bytes, gone: &mut Vec<Bytes>) {
         let window = self.frames.entry(partition).or_default();
         if window.frames.is_empty() {
             window.first = lsn;
@@ -40,6 +41,7 @@ impl HotTail {
             {
                 window.first = window.first.next();
                 self.bytes -= frame.len();
+                gone.push(frame);
             }
         }
     }

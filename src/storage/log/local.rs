@@ -21,6 +21,7 @@ use crate::{
     base::id::{Epoch, Lsn, PartitionId},
     storage::io::{Io, Space},
 };
+use bytes::BytesMut;
 use std::{
     io,
     path::Path,
@@ -245,6 +246,10 @@ impl LogWriter for LocalWriter {
 
     fn next_lsn(&self) -> Lsn {
         self.next
+    }
+
+    fn memory(&self, room: usize) -> BytesMut {
+        self.inner.segments.spare.take(room)
     }
 
     fn append(&mut self, frame: FrameBuilder, done: AppendDone) {

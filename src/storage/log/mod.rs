@@ -22,6 +22,7 @@ mod scan;
 mod sealed;
 pub mod segment;
 mod segments;
+mod spare;
 mod survey;
 pub mod table;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use crate::{
     base::id::{Epoch, Location, Lsn, PartitionId},
     storage::io::Space,
 };
+use bytes::BytesMut;
 use std::{io, sync::Arc};
 
 /// Called once, on a thread of the log or inside [`LogWriter::append`], when the append is durable or can never be.
@@ -68,6 +70,11 @@ pub trait LogWriter: Send {
 
     /// The LSN the next frame gets.
     fn next_lsn(&self) -> Lsn;
+
+    /// Memory for a frame of about `room` bytes; it may have been another frame's.
+    fn memory(&self, room: usize) -> BytesMut {
+        BytesMut::with_capacity(room)
+    }
 
     /// Hands a frame over; `done` hears of it. At most one append is in flight: calling again before `done` ran is a bug.
     /// May write and sync on the calling thread, which then hears of it before this returns.

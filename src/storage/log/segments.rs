@@ -8,6 +8,7 @@ use super::{
     pool::Pool,
     sealed::Sealed,
     segment::table_path,
+    spare::Spare,
     table::{Place, Table},
 };
 use crate::{
@@ -28,6 +29,7 @@ pub(super) struct Segments {
     pub(super) pool: Arc<Pool>,
     view: RwLock<View>,
     hot: Mutex<HotTail>,
+    pub(super) spare: Spare,
     /// Sealed segments with a map or a table in memory, oldest use first.
     open: Mutex<VecDeque<Arc<Sealed>>>,
     open_max: usize,
@@ -69,6 +71,7 @@ impl Segments {
             pool,
             view: RwLock::new(View { sealed: Arc::new(sealed), active_seq, active: file, table }),
             hot: Mutex::new(HotTail::new(hot_tail_bytes)),
+            spare: Spare::default(),
             open: Mutex::default(),
             open_max: open_max.max(1),
             trims: Mutex::default(),
@@ -88,10 +91,13 @@ impl Segments {
     pub(super) fn publish(&self, committed: Vec<Committed>) {
         let mut view = self.view_mut();
         let mut hot = lock(&self.hot);
+        let mut gone = Vec::new();
         for frame in committed {
             view.table.push(frame.partition, frame.lsn, frame.offset);
-            hot.push(frame.partition, frame.lsn, frame.bytes);
+            hot.push(frame.partition, frame.lsn, frame.bytes, &mut gone);
         }
+        drop((view, hot));
+        gone.into_iter().for_each(|frame| self.spare.keep(frame));
     }
 
     /// The active segment is full; `file` goes on with this empty table. Returns the sealed one's table.
