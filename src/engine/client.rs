@@ -174,22 +174,24 @@ impl Engine {
         settlements: Vec<(Receipt, Outcome)>,
     ) -> Result<Vec<Result<(), Refusal>>, Refusal> {
         let foreign = |receipt: &Receipt| receipt.queue != queue.id || receipt.partition != queue.partition;
-        let strangers: Vec<bool> = settlements.iter().map(|(receipt, _)| foreign(receipt)).collect();
+        // Nearly always none.
+        let strangers: Vec<usize> =
+            (0..).zip(&settlements).filter(|(_, (receipt, _))| foreign(receipt)).map(|(index, _)| index).collect();
         let own = settlements
             .into_iter()
             .filter(|(receipt, _)| !foreign(receipt))
             .map(|(receipt, outcome)| (receipt.seq, receipt.lease, outcome))
             .collect();
         let id = queue.id;
-        let results: Vec<Result<(), Refusal>> =
+        let mut results: Vec<Result<(), Refusal>> =
             self.ask(queue.partition, 0, |answer| Command::Settle { queue: id, settlements: own, answer }).await?;
-        let mut results = results.into_iter();
-        let refusal = || {
+        for index in strangers {
             let message = format!("the receipt handle is not one of queue {}", queue.path.seen_from(&self.0.region));
-            Refusal::new(Reason::ReceiptHandleInvalid, message).at("receipt_handle")
-        };
-        let result_of = |stranger| if stranger { Err(refusal()) } else { results.next().unwrap_or(Err(closing())) };
-        Ok(strangers.into_iter().map(result_of).collect())
+            let refusal = Refusal::new(Reason::ReceiptHandleInvalid, message).at("receipt_handle");
+            // Each goes to its place, from the first on, so that those before it are complete.
+            results.insert(index.min(results.len()), Err(refusal));
+        }
+        Ok(results)
     }
 
     /// The lease as text for clients.

@@ -3,13 +3,10 @@
 
 use crate::{
     base::id::{Location, PartitionId},
-    engine::{
-        journal::{self},
-        message::Payload,
-    },
-    storage::log::{LogReader, StoredEntry},
+    engine::{journal::PayloadReader, message::Payload},
+    storage::log::{EntryView, LogReader},
 };
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 use tokio::sync::Semaphore;
 
 /// Threads that read the disk at a time.
@@ -23,7 +20,15 @@ pub(crate) struct Payloads {
 /// Why one payload cannot be had.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Unreadable(String);
+pub(crate) struct Unreadable(Cow<'static, str>);
+
+const ENDED_EARLY: Unreadable = Unreadable(Cow::Borrowed("the reading thread ended early"));
+
+impl Unreadable {
+    fn because(error: &impl ToString) -> Self {
+        Self(Cow::Owned(error.to_string()))
+    }
+}
 
 impl Payloads {
     pub(crate) fn new(reader: Arc<dyn LogReader>) -> Self {
@@ -36,45 +41,51 @@ impl Payloads {
         partition: PartitionId,
         locations: Vec<Location>,
     ) -> Vec<Result<Payload, Unreadable>> {
-        let mut payloads: Vec<Option<Result<Payload, Unreadable>>> = Vec::with_capacity(locations.len());
-        let mut cold = Vec::new();
-        for (index, location) in locations.into_iter().enumerate() {
-            let hot = self.reader.read_hot(partition, location);
-            if hot.is_none() {
-                cold.push((index, location));
-            }
-            payloads.push(hot.map(|entry| parse(&entry)));
-        }
+        let mut payloads = self.fetch_hot(partition, &locations);
+        let is_cold = |index: &usize| payloads.get(*index).is_some_and(Option::is_none);
+        let cold: Vec<usize> = (0..locations.len()).filter(is_cold).collect();
         if !cold.is_empty() {
-            for (index, payload) in self.fetch_cold(partition, cold).await {
+            let places = cold.iter().filter_map(|index| locations.get(*index).copied()).collect();
+            for (index, payload) in cold.into_iter().zip(self.fetch_cold(partition, places).await) {
                 if let Some(slot) = payloads.get_mut(index) {
                     *slot = Some(payload);
                 }
             }
         }
-        let missing = || Err(Unreadable("the reading thread ended early".into()));
-        payloads.into_iter().map(|payload| payload.unwrap_or_else(missing)).collect()
+        payloads.into_iter().map(|payload| payload.unwrap_or(Err(ENDED_EARLY))).collect()
     }
 
-    async fn fetch_cold(
-        &self,
-        partition: PartitionId,
-        cold: Vec<(usize, Location)>,
-    ) -> Vec<(usize, Result<Payload, Unreadable>)> {
+    /// One slot a location, empty when its entry is not in memory.
+    fn fetch_hot(&self, partition: PartitionId, locations: &[Location]) -> Vec<Option<Result<Payload, Unreadable>>> {
+        let mut payloads = Vec::with_capacity(locations.len());
+        let mut reading = PayloadReader::default();
+        self.reader.read_hot_all(partition, locations, &mut |index, entry| {
+            payloads.resize_with(index, || None);
+            payloads.push(Some(parse(&mut reading, &entry)));
+        });
+        payloads.resize_with(locations.len(), || None);
+        payloads
+    }
+
+    async fn fetch_cold(&self, partition: PartitionId, locations: Vec<Location>) -> Vec<Result<Payload, Unreadable>> {
         let reader = self.reader.clone();
         let permit = self.cold.clone().acquire_owned().await;
         let read = move || {
             let _permit = permit;
-            let read_one = |location| {
-                let entry = reader.read(partition, location).map_err(|error| Unreadable(error.to_string()))?;
-                parse(&entry)
-            };
-            cold.into_iter().map(|(index, location)| (index, read_one(location))).collect()
+            let mut payloads = Vec::with_capacity(locations.len());
+            let mut reading = PayloadReader::default();
+            reader.read_all(partition, &locations, &mut |entry| {
+                payloads.push(match entry {
+                    Ok(entry) => parse(&mut reading, &entry),
+                    Err(error) => Err(Unreadable::because(&error)),
+                });
+            });
+            payloads
         };
         tokio::task::spawn_blocking(read).await.unwrap_or_default()
     }
 }
 
-fn parse(entry: &StoredEntry) -> Result<Payload, Unreadable> {
-    journal::payload(entry).map_err(|error| Unreadable(error.to_string()))
+fn parse(reading: &mut PayloadReader, entry: &EntryView<'_>) -> Result<Payload, Unreadable> {
+    reading.decode(entry.kind, entry.header, entry.body()).map_err(|error| Unreadable::because(&error))
 }

@@ -30,9 +30,9 @@ impl Receipts {
     pub(crate) fn handle(&self, receipt: &Receipt) -> String {
         let body = body(receipt);
         let mac = self.mac(&body).finalize().into_bytes();
-        let mut bytes = Vec::with_capacity(BODY_BYTES + MAC_BYTES);
-        bytes.extend_from_slice(&body);
-        bytes.extend(mac.iter().take(MAC_BYTES));
+        let mut bytes = [0; BODY_BYTES + MAC_BYTES];
+        let all = body.iter().chain(mac.iter().take(MAC_BYTES));
+        bytes.iter_mut().zip(all).for_each(|(to, from)| *to = *from);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -45,8 +45,10 @@ impl Receipts {
             Refusal::new(Reason::ReceiptHandleInvalid, format!("{shown:?} is not a receipt handle of this broker"))
                 .at("receipt_handle")
         };
-        let bytes = URL_SAFE_NO_PAD.decode(handle).map_err(|_| invalid())?;
-        let (body, mac) = bytes.split_at_checked(BODY_BYTES).ok_or_else(invalid)?;
+        // A text that does not fit is not a handle.
+        let mut bytes = [0; BODY_BYTES + MAC_BYTES];
+        let len = URL_SAFE_NO_PAD.decode_slice(handle, &mut bytes).map_err(|_| invalid())?;
+        let (body, mac) = bytes.get(..len).and_then(|bytes| bytes.split_at_checked(BODY_BYTES)).ok_or_else(invalid)?;
         if mac.len() != MAC_BYTES {
             return Err(invalid());
         }

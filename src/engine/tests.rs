@@ -132,6 +132,27 @@ async fn what_was_acknowledged_is_there_after_a_clean_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn receipts_of_another_queue_are_refused_in_their_places() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start(dir.path());
+    let (own, other) =
+        (queue(&engine, "own", QueueOptions::default()).await, queue(&engine, "other", QueueOptions::default()).await);
+    for queue in [&own, &other] {
+        send(&engine, queue, &["a", "b", "c"], None).await;
+    }
+    let (ours, theirs) = (receive(&engine, &own, 3).await, receive(&engine, &other, 3).await);
+    let mixed = [&theirs[0], &ours[0], &ours[1], &theirs[1], &theirs[2]];
+    let settlements = mixed.map(|message| (message.receipt, Outcome::Ack)).to_vec();
+    let results = engine.settle(&own, settlements).await.expect("settled");
+    let reasons: Vec<_> = results.into_iter().map(|result| result.err().map(|refusal| refusal.reason)).collect();
+    let refused = Some(Reason::ReceiptHandleInvalid);
+    assert_eq!(reasons, [refused, None, None, refused, refused]);
+    ack(&engine, &own, &ours[2..]).await;
+    ack(&engine, &other, &theirs).await;
+    engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_in_two_accounts_and_two_regions_is_four_queues() {
     let namespace = |account: &str, region: &str| Namespace {
         account: AccountId::parse(account).expect("valid"),

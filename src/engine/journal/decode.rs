@@ -4,6 +4,7 @@ use super::{
     header::{definition_from, item_from, path_from, redrive_id, settings_from},
     kind,
     record::Record,
+    sent::SentHeader,
 };
 use crate::{
     base::{
@@ -15,6 +16,7 @@ use crate::{
     proto::storage::v1 as wire,
     storage::log::StoredEntry,
 };
+use bytes::Bytes;
 use prost::Message as _;
 use std::sync::Arc;
 
@@ -25,6 +27,8 @@ pub(crate) enum DecodeError {
     UnknownKind(u8),
     #[error("an entry's header is malformed: {0}")]
     Header(#[from] prost::DecodeError),
+    #[error("an entry's header is malformed: {0}")]
+    Malformed(&'static str),
     #[error("an entry's header lacks a valid {0}")]
     Missing(&'static str),
 }
@@ -34,7 +38,7 @@ pub(crate) fn decode(entry: &StoredEntry) -> Result<Record, DecodeError> {
     let queue = QueueId(entry.target);
     let seq = MessageSeq(entry.seq);
     let event = match entry.kind {
-        kind::SENT => Event::Sent(sent(seq, wire::SentHeader::decode(&*entry.header)?)?),
+        kind::SENT => Event::Sent(sent(seq, &SentHeader::decode(&entry.header)?)?),
         kind::RECEIVED => Event::Received(received(seq, wire::ReceivedHeader::decode(&*entry.header)?)),
         kind::VISIBILITY_CHANGED => {
             let header = wire::VisibilityChangedHeader::decode(&*entry.header)?;
@@ -102,21 +106,37 @@ fn decode_partition(entry: &StoredEntry) -> Result<Record, DecodeError> {
 
 /// What a consumer gets of a stored message.
 pub(crate) fn payload(entry: &StoredEntry) -> Result<Payload, DecodeError> {
-    if entry.kind != kind::SENT {
-        return Err(DecodeError::UnknownKind(entry.kind));
+    PayloadReader::default().decode(entry.kind, &entry.header, entry.body.clone())
+}
+
+/// Reads the payloads of one delivery, one after the other: neighbours nearly always have one sender, and share its name.
+#[derive(Debug, Default)]
+pub(crate) struct PayloadReader {
+    sender: Arc<str>,
+}
+
+impl PayloadReader {
+    /// What a consumer gets of the entry with this kind, variable header and body.
+    pub(crate) fn decode(&mut self, kind: u8, header: &[u8], body: Bytes) -> Result<Payload, DecodeError> {
+        if kind != kind::SENT {
+            return Err(DecodeError::UnknownKind(kind));
+        }
+        let header = SentHeader::decode(header)?;
+        if *self.sender != *header.sender {
+            self.sender = header.sender.into();
+        }
+        Ok(Payload {
+            message_id: message_id(header.message_id)?,
+            body,
+            attributes: header.attributes.into_iter().map(attribute).collect::<Result<_, _>>()?,
+            group: header.group.map(Into::into),
+            deduplication_id: header.deduplication_id.map(Into::into),
+            sender: self.sender.clone(),
+            trace_context: header.trace_context.into(),
+            dead_letter_source: header.dead_letter_source.into(),
+            dead_letter_reason: header.dead_letter_reason.into(),
+        })
     }
-    let header = wire::SentHeader::decode(&*entry.header)?;
-    Ok(Payload {
-        message_id: message_id(&header.message_id)?,
-        body: entry.body.clone(),
-        attributes: header.attributes.into_iter().map(attribute).collect::<Result<_, _>>()?,
-        group: header.group.map(Into::into),
-        deduplication_id: header.deduplication_id.map(Into::into),
-        sender: header.sender.into(),
-        trace_context: header.trace_context,
-        dead_letter_source: header.dead_letter_source,
-        dead_letter_reason: header.dead_letter_reason,
-    })
 }
 
 fn attribute(attribute: wire::Attribute) -> Result<Attribute, DecodeError> {
@@ -131,10 +151,10 @@ fn message_id(bytes: &[u8]) -> Result<MessageId, DecodeError> {
     Ok(MessageId(bytes.try_into().map_err(|_| DecodeError::Missing("message id"))?))
 }
 
-fn sent(seq: MessageSeq, header: wire::SentHeader) -> Result<Sent, DecodeError> {
+fn sent(seq: MessageSeq, header: &SentHeader<'_>) -> Result<Sent, DecodeError> {
     Ok(Sent {
         seq,
-        message_id: message_id(&header.message_id)?,
+        message_id: message_id(header.message_id)?,
         send_time: Timestamp(header.send_time_ms),
         visible_at: Timestamp(header.visible_at_ms),
         size: header.size,

@@ -1,6 +1,6 @@
 //! Every record reads back as it was written.
 
-use super::{OutboxItem, OutboxReason, Record, decode, payload, push, push_sent};
+use super::{OutboxItem, OutboxReason, PayloadReader, Record, decode, payload, push, push_sent};
 use crate::{
     base::{
         id::{Epoch, LeaseId, Location, Lsn, MessageId, MessageSeq, PartitionId, QueueId, RedriveId, TransferKey},
@@ -196,6 +196,21 @@ fn a_stored_message_gives_back_its_event_and_its_payload() {
         assert_eq!(decode(&entry).expect("decodes"), Record::Queue(QUEUE, Event::Sent(event)));
         assert_eq!(payload(&entry).expect("parses"), expected);
     }
+}
+
+#[test]
+fn neighbours_of_one_sender_share_its_name_and_others_do_not() {
+    let mut payloads = PayloadReader::default();
+    let mut read = |sender: &str| {
+        let stored = Payload { sender: sender.into(), ..Payload::default() };
+        let mut frame = frame();
+        let at = push_sent(&mut frame, QUEUE, &sent(), &stored);
+        let entry = entry_at(frame, at);
+        payloads.decode(entry.kind, &entry.header, entry.body).expect("parses").sender
+    };
+    let (a, again, b, empty) = (read("a"), read("a"), read("b"), read(""));
+    assert!(Arc::ptr_eq(&a, &again));
+    assert_eq!([&*a, &*b, &*empty], ["a", "b", ""]);
 }
 
 #[test]

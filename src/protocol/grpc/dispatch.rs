@@ -32,25 +32,33 @@ struct Native {
     others: Routes,
 }
 
+impl Native {
+    /// Copies the one service that the path names, so that callers share the rest.
+    fn answer(&self, request: Request<Body>) -> Boxed {
+        if request.uri().path().starts_with(QUEUE_SERVICE) {
+            // The generated service is always ready, and its future boxed already.
+            return self.queue.clone().call(request);
+        }
+        Box::pin(self.others.clone().oneshot(request))
+    }
+}
+
 impl Service<Request<Body>> for Native {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Boxed;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Service::<Request<Body>>::poll_ready(&mut self.others, cx)
+    /// Always: [`Native::answer`] waits for the service that takes the request.
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Boxed {
-        if request.uri().path().starts_with(QUEUE_SERVICE) {
-            return self.queue.call(request);
-        }
-        Box::pin(self.others.call(request))
+        self.answer(request)
     }
 }
 
-/// Everything the port answers.
-#[derive(Clone)]
+/// Everything the port answers. One is shared by all calls: a call copies the service that takes it, and nothing else.
 pub(super) struct Dispatch {
     native: Native,
     web: BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>,
@@ -63,18 +71,8 @@ impl Dispatch {
         let web = cors(web_origins).layer(tonic_web::GrpcWebLayer::new().layer(native.clone()));
         Self { native, web: BoxCloneSyncService::new(web) }
     }
-}
 
-impl Service<Request<Body>> for Dispatch {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Finish;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.native.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Finish {
+    pub(super) fn call(&self, request: Request<Body>) -> Finish {
         let is_web = is_web(&request);
         if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
             connection.note_client(request.headers());
@@ -83,7 +81,7 @@ impl Service<Request<Body>> for Dispatch {
         let deadline = request.headers().get("grpc-timeout").and_then(timeout_of);
         let answer: Boxed = match is_web {
             true => Box::pin(self.web.clone().oneshot(request)),
-            false => self.native.call(request),
+            false => self.native.answer(request),
         };
         Finish { answer, deadline: deadline.map(|after| Box::pin(sleep(after))) }
     }

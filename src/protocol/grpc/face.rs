@@ -20,7 +20,6 @@ use hyper::body::Incoming;
 use std::{io, sync::Arc};
 use tonic::{body::Body, codec::CompressionEncoding, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
-use tower::Service;
 
 /// The names health answers for; "" is the server as a whole.
 const HEALTH_NAMES: [&str; 4] =
@@ -29,7 +28,7 @@ const HEALTH_NAMES: [&str; 4] =
 /// Everything native that a port answers; clones share it.
 #[derive(Clone)]
 pub struct GrpcFace {
-    dispatch: Dispatch,
+    dispatch: Arc<Dispatch>,
     health: HealthReporter,
 }
 
@@ -43,7 +42,7 @@ impl GrpcFace {
         let shared = Arc::new(Shared::new(broker, connections, drain));
         let health = HealthReporter::new();
         set_health(&health, ServingStatus::Serving).await;
-        let dispatch = dispatch(&shared, &health, options)?;
+        let dispatch = Arc::new(dispatch(&shared, &health, options)?);
         Ok(Self { dispatch, health })
     }
 
@@ -59,7 +58,7 @@ impl GrpcFace {
     }
 
     pub(in crate::protocol) fn call(&self, request: Request<Incoming>) -> Finish {
-        self.dispatch.clone().call(request.map(Body::new))
+        self.dispatch.call(request.map(Body::new))
     }
 
     /// Says that the server is going, and ends the watches: an open one would hold up the drain.

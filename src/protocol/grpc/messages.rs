@@ -84,14 +84,14 @@ pub(super) fn received(broker: &Broker, message: ReceivedMessage) -> wire::Recei
 }
 
 fn payload(broker: &Broker, payload: Payload) -> wire::ReceivedMessage {
-    let text = |text: Option<std::sync::Arc<str>>| text.map(|text| text.to_string()).unwrap_or_default();
+    let text = |text: Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned).unwrap_or_default();
     wire::ReceivedMessage {
         message_id: payload.message_id.to_string(),
         body: payload.body,
         attributes: if payload.attributes.is_empty() { HashMap::new() } else { to_attributes(payload.attributes) },
         group_id: text(payload.group),
         deduplication_id: text(payload.deduplication_id),
-        sender_id: payload.sender.to_string(),
+        sender_id: str::to_owned(&payload.sender),
         dead_letter_source: broker.native_name(payload.dead_letter_source),
         dead_letter_reason: payload.dead_letter_reason,
         trace_context: payload.trace_context,

@@ -131,9 +131,25 @@ impl Ledger {
         is_room && (self.held.is_empty() || self.bytes.saturating_add(size) <= self.flow.bytes)
     }
 
-    /// Remembers that a message of this size waits, so that nobody asks again before it fits.
-    pub(in crate::service) fn note_size(&mut self, size: u64) {
-        self.last_size = size;
+    /// Takes messages, each with its size and group, as long as they fit; tells how many. The size of the last one that
+    /// waits is remembered, so that nobody asks again before it fits.
+    pub(in crate::service) fn deliver_fitting<'a>(
+        &mut self,
+        now: Instant,
+        messages: impl IntoIterator<Item = (Receipt, u64, Option<&'a Arc<str>>)>,
+    ) -> usize {
+        let mut taken = 0;
+        let mut is_full = false;
+        for (receipt, size, group) in messages {
+            is_full = is_full || !self.fits(size);
+            if is_full {
+                self.last_size = size;
+                continue;
+            }
+            self.deliver(now, receipt, size, group);
+            taken += 1;
+        }
+        taken
     }
 
     /// Takes a message that fits.

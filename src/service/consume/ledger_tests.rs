@@ -52,14 +52,11 @@ proptest! {
             match step {
                 Step::Receive(sizes) => {
                     let Some(room) = ledger.room() else { continue };
-                    for size in sizes.into_iter().take(room.messages) {
-                        if !ledger.fits(size) {
-                            ledger.note_size(size);
-                            break;
-                        }
-                        next += 1;
-                        ledger.deliver(now, receipt(next), size, None);
-                        model.insert(next, size);
+                    let sizes: Vec<_> = sizes.into_iter().take(room.messages).zip(next + 1..).collect();
+                    let taken = ledger.deliver_fitting(now, sizes.iter().map(|(size, seq)| (receipt(*seq), *size, None)));
+                    for (size, seq) in sizes.into_iter().take(taken) {
+                        next = seq;
+                        model.insert(seq, size);
                         let bytes: u64 = model.values().sum();
                         prop_assert!(model.len() <= flow.messages as usize);
                         prop_assert!(bytes <= flow.bytes || model.len() == 1);
@@ -100,6 +97,18 @@ fn a_message_larger_than_the_credit_comes_alone() {
     ledger.deliver(Instant::now(), receipt(1), 5_000, None);
     assert!(!ledger.fits(1));
     assert_eq!(ledger.room(), None);
+}
+
+#[test]
+fn nothing_overtakes_a_message_that_waits() {
+    let now = Instant::now();
+    let mut ledger = Ledger::new(FlowControl { messages: 10, bytes: 100 }, RULE, false);
+    let offered = [(1, 40), (2, 70), (3, 10), (4, 65)].map(|(seq, size)| (receipt(seq), size, None));
+    assert_eq!(ledger.deliver_fitting(now, offered), 1);
+    assert_eq!(ledger.receipts(), [receipt(1)]);
+    assert_eq!(ledger.room(), None, "60 bytes are left, and 65 wait");
+    ledger.settle(now, &receipt(1), &Outcome::Ack);
+    assert_eq!(ledger.deliver_fitting(now, [(receipt(2), 70, None)]), 1);
 }
 
 #[test]

@@ -244,21 +244,18 @@ impl ConsumeSession {
     }
 
     /// Puts messages into the batch as far as the credit goes; the rest is given back, uncounted.
-    async fn take(&mut self, messages: Vec<ReceivedMessage>) {
+    async fn take(&mut self, mut messages: Vec<ReceivedMessage>) {
         let now = Instant::now();
-        let mut surplus = Vec::new();
-        for message in messages {
-            let size = u64::from(message.size);
-            let fits = surplus.is_empty() && self.held.with(|ledger| ledger.fits(size)).unwrap_or(false);
-            if !fits {
-                self.held.with(|ledger| ledger.note_size(size));
-                surplus.push(message.receipt);
-                continue;
-            }
-            let group = message.payload.group.as_ref();
-            self.held.with(|ledger| ledger.deliver(now, message.receipt, size, group));
-            self.batch_bytes += size;
-            self.batch.push(message);
+        // A session that was taken over takes nothing.
+        let offered =
+            messages.iter().map(|message| (message.receipt, u64::from(message.size), message.payload.group.as_ref()));
+        let taken = self.held.with(|ledger| ledger.deliver_fitting(now, offered)).unwrap_or(0);
+        let surplus = messages.iter().skip(taken).map(|message| message.receipt).collect();
+        messages.truncate(taken);
+        self.batch_bytes += messages.iter().map(|message| u64::from(message.size)).sum::<u64>();
+        match self.batch.is_empty() {
+            true => self.batch = messages,
+            false => self.batch.append(&mut messages),
         }
         give_back(&self.broker, &self.queue, surplus).await;
         let is_full = self.batch_bytes >= DELIVERY_BYTES || self.batch.len() >= limits::RECEIVE_MESSAGES_MAX as usize;
@@ -276,10 +273,15 @@ impl ConsumeSession {
             return;
         }
         self.heartbeat_at = Instant::now() + HEARTBEAT_EVERY;
+        let batch = std::mem::take(&mut self.batch);
+        let bytes_of = |message: &ReceivedMessage| message.size as usize + MESSAGE_OVERHEAD_BYTES;
+        if batch.iter().map(bytes_of).sum::<usize>() <= limits::RESPONSE_FRAME_BYTES {
+            return self.out.push_back(Event::Delivery(batch));
+        }
         let mut bytes = 0;
-        let mut frame = Vec::with_capacity(self.batch.len());
-        for message in self.batch.drain(..) {
-            let size = message.size as usize + MESSAGE_OVERHEAD_BYTES;
+        let mut frame = Vec::new();
+        for message in batch {
+            let size = bytes_of(&message);
             if bytes + size > limits::RESPONSE_FRAME_BYTES && !frame.is_empty() {
                 self.out.push_back(Event::Delivery(std::mem::take(&mut frame)));
                 bytes = 0;
@@ -353,13 +355,13 @@ impl ConsumeSession {
             return None;
         }
         let now = Instant::now();
-        let next = self.held.with(|ledger| ledger.next_due()).flatten()?;
-        if next > now {
-            return Some(next);
-        }
-        let leases = self.held.with(|ledger| ledger.extend(now)).unwrap_or_default();
+        let (leases, next) = self.held.with(|ledger| {
+            let is_due = ledger.next_due().is_some_and(|next| next <= now);
+            let leases = if is_due { ledger.extend(now) } else { Vec::new() };
+            (leases, ledger.next_due())
+        })?;
         if leases.is_empty() {
-            return self.held.with(|ledger| ledger.next_due()).flatten();
+            return next;
         }
         let extend = |(receipt, length)| (receipt, Outcome::Extend { visibility_timeout: length });
         let settlements: Vec<_> = leases.into_iter().map(extend).collect();

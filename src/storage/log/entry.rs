@@ -45,23 +45,67 @@ pub(super) fn verify(bytes: &[u8]) -> Result<(), &'static str> {
     if crc_around(whole, CRC_AT) == crc { Ok(()) } else { Err("its CRC does not match") }
 }
 
-/// Reads the entry at the start of `bytes` without a look at its CRC: for bytes that were just verified as part of a
-/// block, or never left memory.
+/// An entry where it stands: nothing of it is copied or counted.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryView<'a> {
+    pub kind: u8,
+    pub target: u64,
+    pub seq: u64,
+    pub header: &'a [u8],
+    body: &'a [u8],
+    /// What `header` and `body` are parts of.
+    whole: &'a Bytes,
+}
+
+impl<'a> EntryView<'a> {
+    /// The entry that starts at `from` and ends before `end`, without a look at its CRC: for bytes that were just
+    /// verified as part of a block, or never left memory.
+    pub(super) fn parse(whole: &'a Bytes, from: usize, end: usize) -> Result<Self, &'static str> {
+        let short = "shorter than an entry header";
+        let bytes = whole.get(from..end).ok_or(short)?;
+        let (len, _) = outline(bytes)?;
+        let (fixed, rest) =
+            bytes.get(..len).and_then(|entry| entry.split_at_checked(ENTRY_HEADER_BYTES)).ok_or(short)?;
+        let header_len = u32_at(fixed, 12).ok_or(short)? as usize;
+        let (header, body) = rest.split_at_checked(header_len).ok_or(short)?;
+        Ok(Self {
+            kind: *fixed.get(4).ok_or(short)?,
+            target: u64_at(fixed, 16).ok_or(short)?,
+            seq: u64_at(fixed, 24).ok_or(short)?,
+            header,
+            body,
+            whole,
+        })
+    }
+
+    /// As [`EntryView::parse`], but verifies the CRC first; says what is wrong otherwise.
+    pub(super) fn open(whole: &'a Bytes, from: usize, end: usize) -> Result<Self, &'static str> {
+        verify(whole.get(from..end).ok_or("shorter than an entry header")?)?;
+        Self::parse(whole, from, end)
+    }
+
+    /// The body, which keeps the bytes around it in memory as long as it lives.
+    pub fn body(&self) -> Bytes {
+        self.whole.slice_ref(self.body)
+    }
+
+    pub fn to_stored(&self) -> StoredEntry {
+        StoredEntry {
+            kind: self.kind,
+            target: self.target,
+            seq: self.seq,
+            header: self.whole.slice_ref(self.header),
+            body: self.body(),
+        }
+    }
+}
+
+/// Reads the entry at the start of `bytes` without a look at its CRC, as [`EntryView::parse`].
 pub(super) fn parse(bytes: &Bytes) -> Result<StoredEntry, &'static str> {
-    let (len, _) = outline(bytes)?;
-    let short = "shorter than an entry header";
-    let body = ENTRY_HEADER_BYTES + u32_at(bytes, 12).ok_or(short)? as usize;
-    Ok(StoredEntry {
-        kind: *bytes.get(4).ok_or(short)?,
-        target: u64_at(bytes, 16).ok_or(short)?,
-        seq: u64_at(bytes, 24).ok_or(short)?,
-        header: bytes.slice(ENTRY_HEADER_BYTES..body),
-        body: bytes.slice(body..len),
-    })
+    Ok(EntryView::parse(bytes, 0, bytes.len())?.to_stored())
 }
 
 /// Reads and verifies the entry at the start of `bytes`; says what is wrong with it otherwise.
 pub fn open(bytes: &Bytes) -> Result<StoredEntry, &'static str> {
-    verify(bytes)?;
-    parse(bytes)
+    Ok(EntryView::open(bytes, 0, bytes.len())?.to_stored())
 }

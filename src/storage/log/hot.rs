@@ -1,6 +1,6 @@
 //! The newest frames in memory: what was just sent is read without a system call.
 
-use crate::base::id::{Lsn, PartitionId};
+use crate::base::id::{Location, Lsn, PartitionId};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -46,8 +46,20 @@ impl HotTail {
         }
     }
 
-    pub(super) fn frame(&self, partition: PartitionId, lsn: Lsn) -> Option<Bytes> {
-        let window = self.frames.get(&partition)?;
-        window.frames.get(lsn.0.checked_sub(window.first.0)? as usize).cloned()
+    /// One answer a run of places in the same frame, as [`runs`] divides them: the frame, if it is still here.
+    pub(super) fn frames(&self, partition: PartitionId, at: &[Location]) -> Vec<Option<Bytes>> {
+        let window = self.frames.get(&partition);
+        runs(at).map(|(lsn, _)| window.and_then(|window| window.frame(lsn)).cloned()).collect()
     }
+}
+
+impl Window {
+    fn frame(&self, lsn: Lsn) -> Option<&Bytes> {
+        self.frames.get(lsn.0.checked_sub(self.first.0)? as usize)
+    }
+}
+
+/// The places, divided where the frame changes; each part with its frame's LSN.
+pub(super) fn runs(at: &[Location]) -> impl Iterator<Item = (Lsn, &[Location])> {
+    at.chunk_by(|one, next| one.lsn == next.lsn).filter_map(|run| Some((run.first()?.lsn, run)))
 }

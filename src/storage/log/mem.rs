@@ -1,8 +1,10 @@
 //! A log in memory: durable at once, gone with the process. For tests of whatever stands on the log.
 
 use super::{
-    AppendDone, AppendError, FrameBuilder, LogPosition, LogReader, LogStore, LogWriter, ReadError, StoredEntry, entry,
+    AppendDone, AppendError, FrameBuilder, LogPosition, LogReader, LogStore, LogWriter, ReadError,
+    entry::EntryView,
     frame::{FrameKind, SealedFrame},
+    hot::runs,
     report::ReplayedFrame,
 };
 use crate::{
@@ -136,20 +138,36 @@ impl LogWriter for MemWriter {
 }
 
 impl LogReader for Frames {
-    fn read_hot(&self, partition: PartitionId, at: Location) -> Option<StoredEntry> {
-        self.read(partition, at).ok()
+    fn read_hot_all(&self, partition: PartitionId, at: &[Location], visit: &mut dyn FnMut(usize, EntryView<'_>)) {
+        let mut index = 0;
+        self.read_all(partition, at, &mut |entry| {
+            if let Ok(entry) = entry {
+                visit(index, entry);
+            }
+            index += 1;
+        });
     }
 
-    fn read(&self, partition: PartitionId, at: Location) -> Result<StoredEntry, ReadError> {
-        let trimmed = ReadError::Trimmed { partition, lsn: at.lsn };
-        let frame = self.frame(partition, at.lsn).ok_or(trimmed)?;
-        let start = (at.offset as usize).min(frame.len());
-        let end = start.saturating_add(at.len as usize).min(frame.len());
-        entry::open(&frame.slice(start..end)).map_err(|what| ReadError::Corrupt {
-            partition,
-            lsn: at.lsn,
-            offset: at.offset,
-            what: what.to_owned(),
-        })
+    fn read_all(
+        &self,
+        partition: PartitionId,
+        at: &[Location],
+        visit: &mut dyn FnMut(Result<EntryView<'_>, ReadError>),
+    ) {
+        for (lsn, run) in runs(at) {
+            let frame = self.frame(partition, lsn);
+            for Location { offset, len, .. } in run {
+                let entry = frame.as_ref().ok_or(ReadError::Trimmed { partition, lsn }).and_then(|frame| {
+                    let end = (*offset as usize).saturating_add(*len as usize).min(frame.len());
+                    EntryView::open(frame, (*offset as usize).min(end), end).map_err(|what| ReadError::Corrupt {
+                        partition,
+                        lsn,
+                        offset: *offset,
+                        what: what.to_owned(),
+                    })
+                });
+                visit(entry);
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod appender;
 pub mod block;
+mod cold;
 mod commit;
 pub mod entry;
 pub mod examine;
@@ -16,6 +17,7 @@ mod local;
 pub mod mem;
 mod options;
 mod pool;
+mod reader;
 mod recovery;
 mod report;
 mod scan;
@@ -28,14 +30,16 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
+pub use entry::EntryView;
 pub use frame::{FrameBuilder, StoredEntry};
 pub use heads::{Head, Heads};
 pub use local::LocalLog;
 pub use options::{CorruptionPolicy, Drive, Fatal, LogHost, LogOptions, LogPosition, ReplayFrom};
+pub use reader::{LogReader, ReadError};
 pub use report::{LostFrames, LostRange, OpenError, RecoveryReport, ReplayedFrame};
 
 use crate::{
-    base::id::{Epoch, Location, Lsn, PartitionId},
+    base::id::{Epoch, Lsn, PartitionId},
     storage::io::Space,
 };
 use bytes::BytesMut;
@@ -84,15 +88,6 @@ pub trait LogWriter: Send {
     fn trim(&mut self, below: Lsn);
 }
 
-/// Reads entries back.
-pub trait LogReader: Send + Sync + 'static {
-    /// The entry if it is in memory. Never blocks, never touches a page of a file.
-    fn read_hot(&self, partition: PartitionId, at: Location) -> Option<StoredEntry>;
-
-    /// The entry, its CRC verified. May wait for the disk: not for async workers.
-    fn read(&self, partition: PartitionId, at: Location) -> Result<StoredEntry, ReadError>;
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The write or its sync failed. Nothing will ever be acknowledged again; the process is about to end.
@@ -107,14 +102,4 @@ pub enum AppendError {
     /// No block can hold the frame. Whoever builds frames keeps them below `base::limits::BLOCK_BODY_BYTES`.
     #[error("the frame has {found} bytes; a block of this log takes {limit}")]
     TooLarge { found: usize, limit: usize },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    #[error("frame {lsn} of partition {partition} is not in the log any more")]
-    Trimmed { partition: PartitionId, lsn: Lsn },
-    #[error("the entry at frame {lsn} offset {offset} of partition {partition} is damaged: {what}")]
-    Corrupt { partition: PartitionId, lsn: Lsn, offset: u32, what: String },
-    #[error("reading the log failed: {0}")]
-    Io(String),
 }

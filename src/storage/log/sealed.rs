@@ -9,7 +9,7 @@ use super::{
     layout::PAGE_BYTES,
     scan::{Found, Scan},
     segment::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_path, table_path},
-    table::{Place, Table},
+    table::Table,
 };
 use crate::{
     base::{
@@ -109,26 +109,20 @@ impl Sealed {
         Ok(table)
     }
 
-    /// The frame's place and the whole file. None when the segment has been retired.
-    pub(super) fn find(
-        &self,
-        io: &dyn Io,
-        dir: &Path,
-        partition: PartitionId,
-        lsn: Lsn,
-    ) -> io::Result<Option<(Place, Bytes)>> {
+    /// Where the frames stand, and the whole file. None when the segment has been retired.
+    pub(super) fn open(&self, io: &dyn Io, dir: &Path) -> io::Result<Option<(Arc<Table>, Bytes)>> {
         let mut state = self.lock();
         if state.retired {
             return Ok(None);
         }
-        let place = self.load_table(&mut state, io, dir)?.find(partition, lsn);
+        let table = self.load_table(&mut state, io, dir)?;
         if state.map.is_none() {
             let alive = Arc::new(());
             state.mapped = Arc::downgrade(&alive);
             let map = io.open_read(&segment_path(dir, self.seq))?.map()?;
             state.map = Some(Bytes::from_owner(Held { map, _alive: alive }));
         }
-        Ok(state.map.clone().map(|map| (place, map)))
+        Ok(state.map.clone().map(|map| (table, map)))
     }
 
     /// Lets go of the map and the table; readers' slices stay good.

@@ -1,24 +1,23 @@
-//! Every segment there is, for readers: finds a frame by LSN, reads an entry, lets old segments go.
+//! Every segment there is, for readers: finds a frame by LSN, lets old segments go.
 //!
 //! Readers see a frame after its block was synced, never before. Nothing here writes to a segment.
 
 use super::{
-    LogReader, ReadError, StoredEntry, entry,
-    hot::HotTail,
+    LogReader, ReadError,
+    cold::{Cold, Open, Snapshot},
+    entry::EntryView,
+    hot::{HotTail, runs},
     pool::Pool,
     sealed::Sealed,
     segment::table_path,
     spare::Spare,
-    table::{Place, Table},
+    table::Table,
 };
 use crate::{
-    base::{
-        id::{Location, Lsn, PartitionId},
-        limits::BLOCK_BODY_BYTES,
-    },
+    base::id::{Location, Lsn, PartitionId},
     storage::io::IoFile,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
@@ -131,32 +130,21 @@ impl Segments {
         self.view().sealed.len() + 1
     }
 
-    fn read_active(&self, partition: PartitionId, at: Location) -> Option<Result<Bytes, ReadError>> {
-        let (file, frame_at) = {
-            let view = self.view();
-            match view.table.find(partition, at.lsn) {
-                Place::At(frame_at) => (Arc::clone(&view.active), frame_at),
-                Place::Lost => return Some(Err(corrupt(partition, at, "its frame is damaged"))),
-                Place::Before | Place::After => return None,
-            }
-        };
-        if at.len as usize > BLOCK_BODY_BYTES {
-            return Some(Err(corrupt(partition, at, "no entry is that long")));
-        }
-        let mut buffer = BytesMut::zeroed(at.len as usize);
-        Some(match file.read_at(&mut buffer, frame_at + u64::from(at.offset)) {
-            Ok(read) => {
-                buffer.truncate(read);
-                Ok(buffer.freeze())
-            }
-            Err(error) => Err(ReadError::Io(error.to_string())),
-        })
+    /// The view, for places that [`runs`] divides.
+    pub(super) fn snapshot(&self, partition: PartitionId, at: &[Location]) -> Snapshot {
+        let view = self.view();
+        let places = runs(at).map(|(lsn, _)| view.table.find(partition, lsn)).collect();
+        Snapshot { sealed: Arc::clone(&view.sealed), active: Arc::clone(&view.active), places }
     }
 
     /// The first sealed segment that reaches `lsn`. A segment that says nothing of the partition (damaged at its start,
     /// or older than the partition) is passed over.
-    fn holder(&self, partition: PartitionId, lsn: Lsn) -> io::Result<Option<Arc<Sealed>>> {
-        let sealed = Arc::clone(&self.view().sealed);
+    fn holder<'a>(
+        &self,
+        sealed: &'a [Arc<Sealed>],
+        partition: PartitionId,
+        lsn: Lsn,
+    ) -> io::Result<Option<&'a Arc<Sealed>>> {
         let last_in = |index: usize| -> io::Result<Option<Lsn>> {
             let Some(segment) = sealed.get(index) else { return Ok(None) };
             let ranges = segment.ranges(&*self.pool.io, &self.pool.dir)?;
@@ -179,27 +167,23 @@ impl Segments {
             }
         }
         let found = next_known(low, sealed.len())?;
-        Ok(found.and_then(|(index, _)| sealed.get(index).cloned()))
+        Ok(found.and_then(|(index, _)| sealed.get(index)))
     }
 
-    fn read_sealed(&self, partition: PartitionId, at: Location) -> Result<Bytes, ReadError> {
-        let trimmed = ReadError::Trimmed { partition, lsn: at.lsn };
-        let failed = |error: io::Error| ReadError::Io(error.to_string());
-        let Some(segment) = self.holder(partition, at.lsn).map_err(failed)? else { return Err(trimmed) };
-        self.touch(&segment);
-        let found = segment.find(&*self.pool.io, &self.pool.dir, partition, at.lsn);
-        let Some((place, map)) = found.map_err(failed)? else { return Err(trimmed) };
-        match place {
-            Place::At(frame_at) => {
-                let start = (frame_at as usize).saturating_add(at.offset as usize).min(map.len());
-                Ok(map.slice(start..start.saturating_add(at.len as usize).min(map.len())))
-            }
-            Place::Lost => Err(corrupt(partition, at, "its frame is damaged")),
-            Place::Before | Place::After => Err(trimmed),
-        }
+    /// The one of these segments that reaches `lsn`, which counts as a use of it. None when there is none any more.
+    pub(super) fn open_sealed(
+        &self,
+        sealed: &[Arc<Sealed>],
+        partition: PartitionId,
+        lsn: Lsn,
+    ) -> io::Result<Option<Open>> {
+        let Some(segment) = self.holder(sealed, partition, lsn)? else { return Ok(None) };
+        self.touch(segment);
+        let open = segment.open(&*self.pool.io, &self.pool.dir)?;
+        Ok(open.map(|(table, map)| Open { table, map }))
     }
 
-    fn is_trimmed(&self, partition: PartitionId, lsn: Lsn) -> bool {
+    pub(super) fn is_trimmed(&self, partition: PartitionId, lsn: Lsn) -> bool {
         lock(&self.trims).get(&partition).is_some_and(|below| lsn < *below)
     }
 
@@ -252,35 +236,45 @@ impl Segments {
     }
 }
 
-fn corrupt(partition: PartitionId, at: Location, what: &str) -> ReadError {
-    ReadError::Corrupt { partition, lsn: at.lsn, offset: at.offset, what: what.to_owned() }
+/// The entry in a frame that is in memory.
+fn hot_entry<'a>(frame: &'a Bytes, at: &Location) -> Option<EntryView<'a>> {
+    let from = at.offset as usize;
+    EntryView::parse(frame, from, from.checked_add(at.len as usize)?).ok()
 }
 
 impl LogReader for Segments {
-    fn read_hot(&self, partition: PartitionId, at: Location) -> Option<StoredEntry> {
-        let frame = lock(&self.hot).frame(partition, at.lsn)?;
-        let end = at.offset.checked_add(at.len)? as usize;
-        if end > frame.len() {
-            return None;
+    fn read_hot_all(&self, partition: PartitionId, at: &[Location], visit: &mut dyn FnMut(usize, EntryView<'_>)) {
+        let frames = lock(&self.hot).frames(partition, at);
+        let mut index = 0;
+        for ((_, run), frame) in runs(at).zip(frames) {
+            for (index, at) in (index..).zip(run) {
+                if let Some(entry) = frame.as_ref().and_then(|frame| hot_entry(frame, at)) {
+                    visit(index, entry);
+                }
+            }
+            index += run.len();
         }
-        entry::parse(&frame.slice(at.offset as usize..end)).ok()
     }
 
-    fn read(&self, partition: PartitionId, at: Location) -> Result<StoredEntry, ReadError> {
-        if let Some(entry) = self.read_hot(partition, at) {
-            return Ok(entry);
-        }
-        let bytes = match self.read_active(partition, at) {
-            Some(bytes) => bytes,
-            None => self.read_sealed(partition, at),
-        };
-        let entry = bytes.and_then(|bytes| entry::open(&bytes).map_err(|what| corrupt(partition, at, what)));
-        match entry {
-            // The file may have got a new life between the look-up and the read.
-            Err(ReadError::Corrupt { .. }) if self.is_trimmed(partition, at.lsn) => {
-                Err(ReadError::Trimmed { partition, lsn: at.lsn })
+    fn read_all(
+        &self,
+        partition: PartitionId,
+        at: &[Location],
+        visit: &mut dyn FnMut(Result<EntryView<'_>, ReadError>),
+    ) {
+        let frames = lock(&self.hot).frames(partition, at);
+        let mut cold = Cold::new(self, partition, at);
+        for (index, ((lsn, run), frame)) in runs(at).zip(frames).enumerate() {
+            let Some(frame) = frame else {
+                cold.read(index, lsn, run, visit);
+                continue;
+            };
+            for at in run {
+                match hot_entry(&frame, at) {
+                    Some(entry) => visit(Ok(entry)),
+                    None => cold.read(index, lsn, std::slice::from_ref(at), visit),
+                }
             }
-            other => other,
         }
     }
 }

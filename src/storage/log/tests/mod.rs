@@ -1,5 +1,6 @@
 //! Tests of the log as a whole: contract, crashes, damage, formats.
 
+mod batch;
 mod contract;
 mod crash;
 mod damage;
