@@ -84,6 +84,13 @@ pub const FRAME_SOFT_BYTES: usize = 4 << 20;
 /// A frame up to this size is written by the thread that made it, if the log is idle.
 pub const INLINE_COMMIT_BYTES: usize = 64 << 10;
 pub const BLOCK_BODY_BYTES: usize = 16 << 20;
+/// How many messages, and about how many bytes of them, an evacuation moves in one step.
+pub const RELOCATE_MESSAGES: usize = 256;
+pub const RELOCATE_BYTES: usize = 512 << 10;
+/// How many segments of the log it empties at a time.
+pub const RELOCATE_SEGMENTS: usize = 4;
+/// What an entry takes besides body and attributes, about.
+pub const ENTRY_OVERHEAD_BYTES: u64 = 128;
 /// How many messages expire in one step, so that expiry never holds a partition for long.
 pub const EXPIRE_STEP: usize = 1024;
 /// How many messages one receive sends to the dead-letter queue at most.

@@ -12,6 +12,7 @@ use crate::{
     domain::queue::Page,
     engine::{
         command::Command,
+        evacuate::Job,
         image::{PartitionImage, encode_page, encode_section},
         inbox::Inbox,
     },
@@ -25,7 +26,10 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        mpsc::{self, SyncSender},
+    },
 };
 
 /// The only kind of section there is.
@@ -45,6 +49,10 @@ pub(crate) struct Checkpointer {
     pub(crate) pending: BTreeMap<(QueueId, u64), (Lsn, Option<Page>)>,
     /// Where the log stood at the last commit.
     pub(crate) last: Option<LogPosition>,
+    /// What the log may take besides twice what lives in it.
+    pub(crate) log_retain_bytes: u64,
+    /// Takes the next evacuation when it is done with the one before.
+    pub(crate) evacuations: SyncSender<Vec<Job>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +105,28 @@ impl Checkpointer {
                 inbox.push_internal(Command::Trim { below });
             }
         }
+        self.evacuate(&images);
         Ok(())
+    }
+
+    /// Asks for the log's old end to be emptied when the log is much larger than what lives in it.
+    fn evacuate(&self, images: &[PartitionImage]) {
+        let live: u64 = images.iter().map(|image| image.live_bytes).sum();
+        let wanted = self.log_retain_bytes.saturating_add(2 * live);
+        let ends = match self.log.in_the_way(wanted) {
+            Ok(ends) => ends,
+            Err(error) => return tracing::warn!(%error, "the log's old end cannot be evacuated"),
+        };
+        let held = |image: &&PartitionImage| ends.get(&image.partition).is_some_and(|end| image.oldest < *end);
+        let jobs: Vec<Job> = images
+            .iter()
+            .filter(held)
+            .filter_map(|image| Some((image.partition, *ends.get(&image.partition)?)))
+            .collect();
+        if !jobs.is_empty() {
+            // One that is at work already has the same to do.
+            let _ = self.evacuations.try_send(jobs);
+        }
     }
 
     /// Every partition's image, durable.

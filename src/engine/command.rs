@@ -17,6 +17,7 @@ use crate::{
         },
     },
 };
+use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -132,6 +133,32 @@ pub(crate) enum Command {
     Trim {
         below: crate::base::id::Lsn,
     },
+    // The evacuation.
+    Standing {
+        below: crate::base::id::Lsn,
+        from: (QueueId, MessageSeq),
+        answer: std::sync::mpsc::Sender<Vec<Standing>>,
+    },
+    Relocate {
+        moves: Vec<Relocation>,
+        then: Then<()>,
+    },
+}
+
+/// A message whose entry stands where the log is to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) queue: QueueId,
+    pub(crate) seq: MessageSeq,
+    pub(crate) at: Location,
+}
+
+/// A message to be written anew: what was read at its place.
+pub(crate) struct Relocation {
+    pub(crate) standing: Standing,
+    /// The header of its first entry.
+    pub(crate) sent: Bytes,
+    pub(crate) body: Bytes,
 }
 
 pub(crate) type Settlement = (MessageSeq, LeaseId, Outcome);

@@ -63,6 +63,8 @@ fn start(disk: &SimDisk, index: &MemoryDisk, seed: u64) -> Option<Engine> {
         index: IndexKind::Memory(index.clone()),
         checkpoint_interval: Duration::from_millis(2),
         checkpoint_bytes: 64 << 20,
+        // Everything that lives moves up the log all the time.
+        log_retain_bytes: 0,
         log: LogOptions { drive: crate::storage::log::Drive::Threads, ..LogOptions::small() },
     };
     let host = EngineHost {

@@ -76,6 +76,7 @@ pub(crate) struct Threads {
     pub(super) checkpointer: JoinHandle<()>,
     pub(super) partitions: Vec<JoinHandle<()>>,
     pub(super) pump: JoinHandle<()>,
+    pub(super) evacuation: JoinHandle<()>,
 }
 
 /// Conditions that an operator should see, by name.
@@ -162,8 +163,8 @@ impl Host {
         if let Err(error) = self.log.close() {
             tracing::error!(%error, "the log did not close cleanly");
         }
-        // The pump ends by itself: nothing it hands over is taken any more, and the outbox is durable.
-        drop(threads.pump);
+        // These end by themselves: nothing they hand over is taken any more, and what they were at is durable or not begun.
+        drop((threads.pump, threads.evacuation));
     }
 }
 

@@ -12,6 +12,9 @@ mod command;
 mod crash_tests;
 pub mod definition;
 mod directory;
+mod evacuate;
+#[cfg(test)]
+mod evacuate_tests;
 mod gate;
 mod host;
 mod image;

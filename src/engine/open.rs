@@ -8,6 +8,7 @@ use super::{
     client::Engine,
     command::Command,
     directory::Directory,
+    evacuate::Evacuation,
     gate::Gate,
     host::{Alarms, Host, Recovery, Threads},
     image::{Section, decode_page, decode_section},
@@ -294,6 +295,7 @@ fn start(
         let (shared, reader) = (shared.clone(), reader.clone());
         spawn("outbox", &host.fatal, move || outbox::pump(&shared, &reader, &items))?
     };
+    let (evacuations, jobs) = mpsc::sync_channel(1);
     let checkpointer = Checkpointer {
         store: opened.store,
         index: opened.index,
@@ -303,6 +305,12 @@ fn start(
         page_lsns,
         pending: BTreeMap::new(),
         last: None,
+        log_retain_bytes: options.log_retain_bytes,
+        evacuations,
+    };
+    let evacuation = {
+        let evacuation = Evacuation { inboxes: shared.inboxes.clone(), reader: reader.clone() };
+        spawn("evacuation", &host.fatal, move || evacuation.run(&jobs))?
     };
     let (stop_checkpointer, stop) = mpsc::channel();
     let checkpointer = {
@@ -320,7 +328,7 @@ fn start(
         recovery: found.recovery,
         alarms: found.alarms,
         numbers: AtomicU64::new(1),
-        threads: Mutex::new(Some(Threads { stop_checkpointer, checkpointer, partitions, pump })),
+        threads: Mutex::new(Some(Threads { stop_checkpointer, checkpointer, partitions, pump, evacuation })),
     })))
 }
 

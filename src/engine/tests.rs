@@ -18,7 +18,7 @@ use crate::{
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
-fn options(dir: &Path) -> EngineOptions {
+pub(super) fn options(dir: &Path) -> EngineOptions {
     EngineOptions {
         data_dir: dir.to_owned(),
         region: Region::parse("us-east-1").expect("valid"),
@@ -30,21 +30,26 @@ fn options(dir: &Path) -> EngineOptions {
         index: IndexKind::Sled { cache_bytes: 1 << 20 },
         checkpoint_interval: Duration::from_millis(20),
         checkpoint_bytes: 64 << 20,
+        log_retain_bytes: 1 << 30,
         log: LogOptions { segment_bytes: 1 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
     }
 }
 
 fn start(dir: &Path) -> Engine {
+    start_with(&options(dir))
+}
+
+pub(super) fn start_with(options: &EngineOptions) -> Engine {
     let host = EngineHost {
         io: Arc::new(SysIo),
         clock: Arc::new(SystemClock),
         entropy: Box::new(|| Box::new(SystemEntropy::default())),
         fatal: Arc::new(|why| panic!("{why}")),
     };
-    open(&options(dir), host).expect("the engine opens")
+    open(options, host).expect("the engine opens")
 }
 
-fn path(name: &str) -> QueuePath {
+pub(super) fn path(name: &str) -> QueuePath {
     QueuePath {
         account: AccountId::parse("000000000000").expect("valid"),
         region: Region::parse("us-east-1").expect("valid"),
@@ -52,11 +57,11 @@ fn path(name: &str) -> QueuePath {
     }
 }
 
-async fn queue(engine: &Engine, name: &str, options: QueueOptions) -> Arc<QueueDefinition> {
+pub(super) async fn queue(engine: &Engine, name: &str, options: QueueOptions) -> Arc<QueueDefinition> {
     engine.create_queue(path(name), options).await.expect("created").definition
 }
 
-fn message(body: &str, group: Option<&str>) -> NewMessage {
+pub(super) fn message(body: &str, group: Option<&str>) -> NewMessage {
     NewMessage {
         body: body.to_owned().into(),
         group: group.map(Into::into),
@@ -66,7 +71,7 @@ fn message(body: &str, group: Option<&str>) -> NewMessage {
     }
 }
 
-async fn send(engine: &Engine, queue: &QueueDefinition, bodies: &[&str], group: Option<&str>) {
+pub(super) async fn send(engine: &Engine, queue: &QueueDefinition, bodies: &[&str], group: Option<&str>) {
     let messages = bodies.iter().map(|body| message(body, group)).collect();
     let batch = SendBatch { messages, sender: "tester".into(), producer: None };
     for result in engine.send(queue, batch).await.expect("sent") {
@@ -74,19 +79,19 @@ async fn send(engine: &Engine, queue: &QueueDefinition, bodies: &[&str], group: 
     }
 }
 
-async fn receive(engine: &Engine, queue: &QueueDefinition, max: usize) -> Vec<ReceivedMessage> {
+pub(super) async fn receive(engine: &Engine, queue: &QueueDefinition, max: usize) -> Vec<ReceivedMessage> {
     let options = ReceiveOptions { max_messages: max, ..ReceiveOptions::default() };
     engine.receive(queue, options).await.expect("received")
 }
 
-async fn ack(engine: &Engine, queue: &QueueDefinition, messages: &[ReceivedMessage]) {
+pub(super) async fn ack(engine: &Engine, queue: &QueueDefinition, messages: &[ReceivedMessage]) {
     let settlements = messages.iter().map(|message| (message.receipt, Outcome::Ack)).collect();
     for result in engine.settle(queue, settlements).await.expect("settled") {
         result.expect("acknowledged");
     }
 }
 
-fn bodies(messages: &[ReceivedMessage]) -> Vec<String> {
+pub(super) fn bodies(messages: &[ReceivedMessage]) -> Vec<String> {
     messages.iter().map(|message| String::from_utf8_lossy(&message.payload.body).into_owned()).collect()
 }
 

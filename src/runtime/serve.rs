@@ -185,6 +185,7 @@ fn engine_options(config: &Config) -> EngineOptions {
         index: IndexKind::Sled { cache_bytes: config.index.cache },
         checkpoint_interval: config.index.checkpoint_interval,
         checkpoint_bytes: config.index.checkpoint_bytes,
+        log_retain_bytes: config.storage.log_retain,
         log: LogOptions {
             segment_bytes: config.storage.segment_size,
             hot_tail_bytes: usize::try_from(config.storage.hot_tail).unwrap_or(usize::MAX),

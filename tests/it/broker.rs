@@ -107,6 +107,7 @@ fn engine_options(dir: &std::path::Path) -> EngineOptions {
         index: forebay::storage::store::IndexKind::Sled { cache_bytes: 1 << 20 },
         checkpoint_interval: Duration::from_secs(5),
         checkpoint_bytes: 64 << 20,
+        log_retain_bytes: 1 << 30,
         log: LogOptions { segment_bytes: 8 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
     }
 }

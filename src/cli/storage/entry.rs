@@ -7,7 +7,7 @@ use std::fmt::Debug;
 type Show = fn(&[u8]) -> String;
 
 /// By kind: the name, and how the header is shown.
-const KINDS: [(u8, &str, Show); 16] = [
+const KINDS: [(u8, &str, Show); 17] = [
     (1, "SENT", decoded::<wire::SentHeader>),
     (2, "RECEIVED", decoded::<wire::ReceivedHeader>),
     (3, "VISIBILITY_CHANGED", decoded::<wire::VisibilityChangedHeader>),
@@ -22,6 +22,7 @@ const KINDS: [(u8, &str, Show); 16] = [
     (12, "QUEUE_CLOSED", none),
     (13, "TRANSFERS_DONE", none),
     (14, "TRANSFER_REROUTED", decoded::<wire::ReroutedHeader>),
+    (15, "RELOCATED", decoded::<wire::RelocatedHeader>),
     (20, "QUEUE_DEFINED", decoded::<wire::QueueDefinition>),
     (21, "QUEUE_REMOVED", decoded::<wire::QueueRemovedHeader>),
 ];

@@ -44,6 +44,7 @@ impl Queue {
             Event::Expired { seqs } => seqs.iter().for_each(|seq| self.drop_message(*seq)),
             Event::Purged { below, at } => self.apply_purged(*below, *at),
             Event::Moved(moved) => self.apply_moved(moved),
+            Event::Relocated(stored) => self.apply_relocated(stored, at),
             Event::SettingsChanged(settings) => self.apply_settings(settings),
             Event::RedriveStarted(started) => {
                 self.now = self.now.max(started.at);

@@ -15,7 +15,7 @@ use super::{
     settings::{Scope, Settings},
 };
 use crate::base::{
-    id::{LeaseId, Location, MessageSeq, PartitionId, QueueId},
+    id::{LeaseId, Location, Lsn, MessageSeq, PartitionId, QueueId},
     time::Timestamp,
 };
 use std::sync::Arc;
@@ -157,12 +157,12 @@ impl Queue {
         Ok(())
     }
 
-    /// Where the first message stands: the log must keep everything from there.
-    pub fn oldest_location(&self) -> Option<Location> {
-        self.pages.first().map(|(_, message)| message.location)
+    /// The first frame that holds a message: the log must keep everything from there. May be too low between checkpoints.
+    pub fn lowest_frame(&self) -> Option<Lsn> {
+        self.pages.lowest_frame()
     }
 
-    fn stored(&self, seq: MessageSeq, message: &Message) -> StoredMessage {
+    pub(super) fn stored(&self, seq: MessageSeq, message: &Message) -> StoredMessage {
         let rare = message.rare();
         StoredMessage {
             seq,

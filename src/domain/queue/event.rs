@@ -4,7 +4,7 @@
 //! that already contains some of it ends in the same state. An event may name a message that is gone; `apply`
 //! passes over it.
 
-use super::settings::Settings;
+use super::{checkpoint::StoredMessage, settings::Settings};
 use crate::base::{
     id::{LeaseId, MessageId, MessageSeq, QueueId, RedriveId, TransferKey},
     time::Timestamp,
@@ -34,6 +34,8 @@ pub enum Event {
     },
     /// A message left for another queue; the engine's outbox carries it there.
     Moved(Moved),
+    /// A message has another entry in the log: the one that says so, with the payload.
+    Relocated(Box<StoredMessage>),
     SettingsChanged(Settings),
     RedriveStarted(RedriveStarted),
     /// A redrive was told to stop, or stopped.

@@ -17,6 +17,7 @@ mod producers;
 pub mod purge;
 pub mod receive;
 pub mod redrive;
+pub mod relocate;
 pub mod send;
 pub mod settings;
 pub mod settle;

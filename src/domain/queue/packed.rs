@@ -77,7 +77,7 @@ fn end_of(at: Location) -> u32 {
 
 impl Page {
     /// `messages` rise by number.
-    pub(super) fn pack(messages: impl ExactSizeIterator<Item = StoredMessage>) -> Self {
+    pub fn pack(messages: impl ExactSizeIterator<Item = StoredMessage>) -> Self {
         let mut out = Vec::with_capacity(16 + 4 * messages.len());
         put(&mut out, messages.len() as u64);
         let mut before = Before::default();

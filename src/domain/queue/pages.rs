@@ -10,7 +10,10 @@ use super::{
     packed::Page,
     slots::{Slots, join, split},
 };
-use crate::base::{id::MessageSeq, time::Timestamp};
+use crate::base::{
+    id::{Location, Lsn, MessageSeq},
+    time::Timestamp,
+};
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
@@ -197,6 +200,7 @@ impl Pages {
         self.dirty.remove(&number);
         if let Some(page) = self.pages.get_mut(&number) {
             page.dirty = false;
+            page.refresh_low();
         }
     }
 }
@@ -239,6 +243,23 @@ impl Pages {
         self.len += messages.len();
         self.pages.insert(number, slots);
         true
+    }
+}
+
+/// Places in the log.
+impl Pages {
+    /// Not above the frame of any message; exact after a checkpoint took the changes.
+    pub(super) fn lowest_frame(&self) -> Option<Lsn> {
+        self.pages.values().map(|page| page.low).min()
+    }
+
+    /// Messages from `from` on whose entries stand below `below`, up to `limit` of them.
+    pub(super) fn standing_below(&self, below: Lsn, from: MessageSeq, limit: usize) -> Vec<(MessageSeq, Location)> {
+        let pages = self.pages.range(split(from).0..).filter(|(_, page)| page.low < below);
+        let pages = pages.inspect(|(number, page)| self.note(**number, page));
+        let messages = pages.flat_map(|(&number, page)| page.iter(number));
+        let standing = messages.filter(|(seq, message)| *seq >= from && message.location.lsn < below);
+        standing.map(|(seq, message)| (seq, message.location)).take(limit).collect()
     }
 }
 

@@ -8,7 +8,11 @@ use super::{
     message::{Message, State},
     packed::Page,
 };
-use crate::base::{id::MessageSeq, limits::PAGE_MESSAGES, time::Timestamp};
+use crate::base::{
+    id::{Lsn, MessageSeq},
+    limits::PAGE_MESSAGES,
+    time::Timestamp,
+};
 use std::{cell::OnceCell, iter};
 
 const WORDS: usize = PAGE_MESSAGES.div_ceil(64) as usize;
@@ -28,6 +32,8 @@ pub(super) struct Slots {
     ready: [u64; WORDS],
     /// Not later than the oldest message's; may lag behind when that one has gone.
     pub(super) oldest: Timestamp,
+    /// Not above the frame of any message; exact when the page was last taken for a checkpoint.
+    pub(super) low: Lsn,
     pub(super) dirty: bool,
 }
 
@@ -68,15 +74,16 @@ impl Spread {
 impl Slots {
     pub(super) fn starting_at(index: usize, oldest: Timestamp) -> Self {
         let body = Body::Spread(Spread { first: index, slots: Vec::new() });
-        Self { body, live: 0, ready: [0; WORDS], oldest, dirty: false }
+        Self { body, live: 0, ready: [0; WORDS], oldest, low: Lsn(u64::MAX), dirty: false }
     }
 
     /// A page that waits; `messages` are those of `page`, at least one.
     pub(super) fn waiting(page: &Page, messages: &[StoredMessage]) -> Self {
         let oldest = messages.iter().map(|stored| stored.retention_from.unwrap_or(stored.send_time)).min();
         let body = Body::Packed { page: page.clone(), seen: OnceCell::new() };
+        let low = messages.iter().map(|stored| stored.location.lsn).min().unwrap_or(Lsn(0));
         let (live, oldest) = (messages.len(), oldest.unwrap_or(Timestamp::ZERO));
-        let mut slots = Self { body, live, ready: [0; WORDS], oldest, dirty: false };
+        let mut slots = Self { body, live, ready: [0; WORDS], oldest, low, dirty: false };
         for stored in messages {
             slots.set_ready(split(stored.seq).1);
         }
@@ -142,6 +149,7 @@ impl Slots {
 
     /// True if the slot was empty.
     pub(super) fn put(&mut self, index: usize, message: Message) -> bool {
+        self.low = self.low.min(message.location.lsn);
         let spread = self.spread_mut();
         if index < spread.first {
             spread.slots.splice(0..0, iter::repeat_with(|| None).take(spread.first - index));
@@ -174,6 +182,13 @@ impl Slots {
         match &self.body {
             Body::Packed { .. } => Some(self.oldest),
             Body::Spread(spread) => spread.slots.iter().flatten().map(Message::retention_from).min(),
+        }
+    }
+
+    pub(super) fn refresh_low(&mut self) {
+        if let Body::Spread(spread) = &self.body {
+            let lsns = spread.slots.iter().flatten().map(|message| message.location.lsn);
+            self.low = lsns.min().unwrap_or(Lsn(u64::MAX));
         }
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct PartitionImage {
     pub(crate) catalog: Option<CatalogImage>,
     /// Frames below this hold nothing that lives.
     pub(crate) oldest: Lsn,
+    /// What the log holds of messages that live, about.
+    pub(crate) live_bytes: u64,
 }
 
 pub(crate) struct QueueImage {

@@ -4,14 +4,17 @@ use super::{
     header::{definition_from, item_from, path_from, redrive_id, settings_from},
     kind,
     record::Record,
-    sent::SentHeader,
+    sent::{RelocatedHeader, SentHeader},
 };
 use crate::{
     base::{
         id::{LeaseId, MessageId, MessageSeq, PartitionId, QueueId, RedriveId, TransferKey},
         time::Timestamp,
     },
-    domain::queue::event::{Event, Received, RedriveOutcome, RedriveStarted, Sent, VisibilityChanged},
+    domain::queue::{
+        Page, StoredMessage,
+        event::{Event, Received, RedriveOutcome, RedriveStarted, Sent, VisibilityChanged},
+    },
     engine::message::{Attribute, AttributeValue, Payload},
     proto::storage::v1 as wire,
     storage::log::StoredEntry,
@@ -64,6 +67,7 @@ pub(crate) fn decode(entry: &StoredEntry) -> Result<Record, DecodeError> {
             let header = wire::PurgedHeader::decode(&*entry.header)?;
             Event::Purged { below: seq, at: Timestamp(header.at_ms) }
         }
+        kind::RELOCATED => Event::Relocated(Box::new(relocated_state(RelocatedHeader::decode(&entry.header)?.state)?)),
         kind::SETTINGS_CHANGED => Event::SettingsChanged(settings_from(wire::Settings::decode(&*entry.header)?)),
         kind::REDRIVE_STARTED => {
             Event::RedriveStarted(redrive_started_from(wire::RedriveStartedHeader::decode(&*entry.header)?)?)
@@ -109,6 +113,21 @@ pub(crate) fn payload(entry: &StoredEntry) -> Result<Payload, DecodeError> {
     PayloadReader::default().decode(entry.kind, &entry.header, entry.body.clone())
 }
 
+/// The header of a message's first entry, out of that entry or a later one.
+pub(crate) fn sent_header(kind: u8, header: &[u8]) -> Result<&[u8], DecodeError> {
+    match kind {
+        kind::SENT => Ok(header),
+        kind::RELOCATED => Ok(RelocatedHeader::decode(header)?.sent),
+        _ => Err(DecodeError::UnknownKind(kind)),
+    }
+}
+
+fn relocated_state(state: &[u8]) -> Result<StoredMessage, DecodeError> {
+    let messages = Page::from_bytes(state).messages().map_err(|_| DecodeError::Malformed("its state"))?;
+    let [message] = <[StoredMessage; 1]>::try_from(messages).map_err(|_| DecodeError::Malformed("its state"))?;
+    Ok(message)
+}
+
 /// Reads the payloads of one delivery, one after the other: neighbours nearly always have one sender, and share its name.
 #[derive(Debug, Default)]
 pub(crate) struct PayloadReader {
@@ -118,10 +137,7 @@ pub(crate) struct PayloadReader {
 impl PayloadReader {
     /// What a consumer gets of the entry with this kind, variable header and body.
     pub(crate) fn decode(&mut self, kind: u8, header: &[u8], body: Bytes) -> Result<Payload, DecodeError> {
-        if kind != kind::SENT {
-            return Err(DecodeError::UnknownKind(kind));
-        }
-        let header = SentHeader::decode(header)?;
+        let header = SentHeader::decode(sent_header(kind, header)?)?;
         if *self.sender != *header.sender {
             self.sender = header.sender.into();
         }

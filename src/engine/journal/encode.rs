@@ -10,7 +10,10 @@ use crate::{
         id::{Location, QueueId, RedriveId},
         time::Timestamp,
     },
-    domain::queue::event::{Event, Received, RedriveOutcome, RedriveStarted, Sent, VisibilityChanged},
+    domain::queue::{
+        Page, StoredMessage,
+        event::{Event, Received, RedriveOutcome, RedriveStarted, Sent, VisibilityChanged},
+    },
     engine::message::{AttributeValue, Payload},
     proto::storage::v1 as wire,
     storage::log::FrameBuilder,
@@ -23,7 +26,23 @@ pub(crate) fn push_sent(frame: &mut FrameBuilder, queue: QueueId, sent: &Sent, p
     frame.push(kind::SENT, queue.0, sent.seq.0, |out| sent_header(out, sent, payload), &payload.body)
 }
 
-/// Appends any record but a stored message, which needs its payload ([`push_sent`]).
+/// Appends a stored message once more; `sent` is the header of its first entry.
+pub(crate) fn push_relocated(
+    frame: &mut FrameBuilder,
+    queue: QueueId,
+    stored: &StoredMessage,
+    sent: &[u8],
+    body: &[u8],
+) -> Location {
+    let state = Page::pack(std::iter::once(stored.clone()));
+    let header = |out: &mut BytesMut| {
+        put_bytes(out, 1, state.as_bytes());
+        put_bytes(out, 2, sent);
+    };
+    frame.push(kind::RELOCATED, queue.0, stored.seq.0, header, body)
+}
+
+/// Appends any record but a stored message, which needs its payload ([`push_sent`], [`push_relocated`]).
 pub(crate) fn push(frame: &mut FrameBuilder, record: &Record) -> Location {
     match record {
         Record::Queue(queue, event) => push_event(frame, *queue, event),
@@ -58,7 +77,7 @@ pub(crate) fn push(frame: &mut FrameBuilder, record: &Record) -> Location {
 
 fn push_event(frame: &mut FrameBuilder, queue: QueueId, event: &Event) -> Location {
     match event {
-        Event::Sent(_) | Event::Moved(_) => unreachable!("written with their payload or item"),
+        Event::Sent(_) | Event::Moved(_) | Event::Relocated(_) => unreachable!("written with their payload or item"),
         Event::Received(received) => {
             frame.push(kind::RECEIVED, queue.0, received.seq.0, |out| received_header(out, received), &[])
         }

@@ -14,5 +14,6 @@ pub(super) const QUEUE_OPENED: u8 = 11;
 pub(super) const QUEUE_CLOSED: u8 = 12;
 pub(super) const TRANSFERS_DONE: u8 = 13;
 pub(super) const TRANSFER_REROUTED: u8 = 14;
+pub(super) const RELOCATED: u8 = 15;
 pub(super) const QUEUE_DEFINED: u8 = 20;
 pub(super) const QUEUE_REMOVED: u8 = 21;

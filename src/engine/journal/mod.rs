@@ -12,7 +12,9 @@ mod sent;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decode::{DecodeError, PayloadReader, decode, payload, redrive_ended_from, redrive_started_from};
-pub(crate) use encode::{push, push_sent, redrive_ended_to, redrive_started_to};
+pub(crate) use decode::{
+    DecodeError, PayloadReader, decode, payload, redrive_ended_from, redrive_started_from, sent_header,
+};
+pub(crate) use encode::{push, push_relocated, push_sent, redrive_ended_to, redrive_started_to};
 pub(crate) use header::{definition_from, definition_to, item_from, item_to, path_from, settings_from, settings_to};
 pub(crate) use record::{OutboxItem, OutboxReason, Record};

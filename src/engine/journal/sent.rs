@@ -67,6 +67,29 @@ impl<'a> SentHeader<'a> {
     }
 }
 
+/// The fields of `wire::RelocatedHeader`.
+#[derive(Debug, Default)]
+pub(super) struct RelocatedHeader<'a> {
+    pub(super) state: &'a [u8],
+    pub(super) sent: &'a [u8],
+}
+
+impl<'a> RelocatedHeader<'a> {
+    pub(super) fn decode(header: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut fields = Self::default();
+        let mut rest = header;
+        while !rest.is_empty() {
+            let (field, kind) = decode_key(&mut rest)?;
+            match field {
+                1 => fields.state = bytes(kind, &mut rest)?,
+                2 => fields.sent = bytes(kind, &mut rest)?,
+                _ => skip_field(kind, field, &mut rest, DecodeContext::default())?,
+            }
+        }
+        Ok(fields)
+    }
+}
+
 fn number(kind: WireType, rest: &mut &[u8]) -> Result<u64, DecodeError> {
     let mut value = 0;
     uint64::merge(kind, &mut value, rest, DecodeContext::default())?;

@@ -7,6 +7,7 @@ mod catalog;
 mod messages;
 mod queues;
 mod refusal;
+mod relocation;
 pub(crate) mod state;
 mod timers;
 mod transfers;

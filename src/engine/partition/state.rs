@@ -105,22 +105,25 @@ impl State {
     /// The state, which contains every frame up to `lsn` and perhaps some of the next, with the pages that changed since
     /// the last image.
     pub(crate) fn image(&mut self, lsn: Lsn) -> PartitionImage {
-        let oldest_queued = self.queues.values().filter_map(Queue::oldest_location).map(|at| at.lsn).min();
         let oldest_moving = self.outbox.values().map(|item| item.location.lsn).min();
-        let oldest = [oldest_queued, oldest_moving, Some(lsn.next())].into_iter().flatten().min();
         let queues = self.queues.values_mut().map(|queue| {
             let dirty = queue.take_changes();
             QueueImage { id: queue.id(), head: queue.head(), pages: queue.page_numbers(), dirty }
         });
+        let queues = queues.collect();
+        // Exact now that the changes were taken.
+        let oldest_queued = self.queues.values().filter_map(Queue::lowest_frame).min();
+        let oldest = [oldest_queued, oldest_moving, Some(lsn.next())].into_iter().flatten().min();
         PartitionImage {
             partition: self.partition,
             lsn,
             next_lease: self.next_lease,
             next_transfer: self.next_transfer,
             outbox: self.outbox.values().cloned().collect(),
-            queues: queues.collect(),
+            queues,
             catalog: (self.partition == PartitionId(0)).then(|| self.catalog.image()),
             oldest: oldest.unwrap_or(lsn.next()),
+            live_bytes: self.queues.values().map(Queue::logged_bytes).sum(),
         }
     }
 }

@@ -174,6 +174,8 @@ impl Worker {
             Command::Remove { id, expected_revision, then } => self.remove(id, expected_revision, then),
             Command::Freeze { answer } => self.freeze(answer),
             Command::Trim { below } => self.writer.trim(below),
+            Command::Standing { below, from, answer } => self.standing(below, from, &answer),
+            Command::Relocate { moves, then } => self.relocate(moves, then),
         }
     }
 
@@ -211,7 +213,7 @@ impl Worker {
         at
     }
 
-    fn frame(&mut self) -> &mut FrameBuilder {
+    pub(super) fn frame(&mut self) -> &mut FrameBuilder {
         let (partition, epoch, lsn, now) = (self.state.partition, self.writer.epoch(), self.next_lsn, self.now);
         let (writer, room) = (&self.writer, self.frame_room.max(FRAME_ROOM_MIN));
         self.open.get_or_insert_with(|| FrameBuilder::within(partition, epoch, lsn, now, writer.memory(room)))

@@ -18,11 +18,15 @@ use super::{
     table::Table,
 };
 use crate::{
-    base::id::{Epoch, Lsn, PartitionId},
+    base::{
+        id::{Epoch, Lsn, PartitionId},
+        limits::RELOCATE_SEGMENTS,
+    },
     storage::io::{Io, Space},
 };
 use bytes::BytesMut;
 use std::{
+    collections::BTreeMap,
     io,
     path::Path,
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -34,6 +38,7 @@ const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 
 pub struct LocalLog {
     inner: Arc<Commit>,
+    segment_bytes: u64,
     commit_thread: Mutex<Option<JoinHandle<()>>>,
     upkeep_thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -79,7 +84,12 @@ impl LocalLog {
         for (seq, file_id, table) in recovered.tables {
             commit.write_table_later(seq, file_id, table);
         }
-        let log = Self { inner: Arc::new(commit), commit_thread: Mutex::default(), upkeep_thread: Mutex::default() };
+        let log = Self {
+            inner: Arc::new(commit),
+            segment_bytes: options.segment_bytes,
+            commit_thread: Mutex::default(),
+            upkeep_thread: Mutex::default(),
+        };
         pool.want(seq + 1);
         match options.drive {
             Drive::Threads => log.start_threads()?,
@@ -116,6 +126,23 @@ impl LocalLog {
     /// Segments there are, the active one included.
     pub fn segment_count(&self) -> usize {
         self.inner.segments.count()
+    }
+
+    /// Bytes that the segments take, the active one whole.
+    pub fn size_bytes(&self) -> u64 {
+        self.segment_count() as u64 * self.segment_bytes
+    }
+
+    /// Where each partition has to have nothing left, so that the log can shrink to `wanted_bytes`, or by as many segments as
+    /// an evacuation empties at a time. Empty when it is no larger.
+    ///
+    /// # Errors
+    ///
+    /// A segment's table cannot be read.
+    pub fn in_the_way(&self, wanted_bytes: u64) -> io::Result<BTreeMap<PartitionId, Lsn>> {
+        let excess = self.size_bytes().saturating_sub(wanted_bytes).div_ceil(self.segment_bytes);
+        let count = usize::try_from(excess).unwrap_or(usize::MAX).min(RELOCATE_SEGMENTS);
+        self.inner.segments.ends_of_oldest(count)
     }
 
     /// Blocks made durable since the log was opened; each took one sync.

@@ -194,6 +194,20 @@ impl Segments {
         *entry = below.max(*entry);
     }
 
+    /// For each partition in the `count` oldest sealed segments, the frame behind its last one there.
+    pub(super) fn ends_of_oldest(&self, count: usize) -> io::Result<BTreeMap<PartitionId, Lsn>> {
+        let sealed = Arc::clone(&self.view().sealed);
+        let mut ends = BTreeMap::new();
+        for segment in sealed.iter().take(count) {
+            for (partition, before, last) in segment.ranges(&*self.pool.io, &self.pool.dir)?.iter() {
+                if last > before {
+                    ends.insert(*partition, last.next());
+                }
+            }
+        }
+        Ok(ends)
+    }
+
     /// Lets go of the oldest segments in which no partition needs anything any more.
     pub(super) fn trim(&self) -> io::Result<()> {
         let _one = lock(&self.trimming);

@@ -3,7 +3,7 @@
 use super::script::DEAD_LETTERS;
 use crate::{
     base::{
-        id::{LeaseId, Location, MessageId, MessageSeq, PartitionId, QueueId, RedriveId, TransferKey},
+        id::{LeaseId, Location, Lsn, MessageId, MessageSeq, PartitionId, QueueId, RedriveId, TransferKey},
         time::Timestamp,
     },
     domain::queue::{
@@ -69,6 +69,10 @@ pub(super) enum Command {
     },
     StepRedrive {
         budget: usize,
+    },
+    /// The first so many messages get new entries.
+    Relocate {
+        count: usize,
     },
 }
 
@@ -136,6 +140,7 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(to, rate)| Command::StartRedrive { to, rate }),
         1 => (0..3u8).prop_map(|back| Command::CancelRedrive { back }),
         4 => (1..50usize).prop_map(|budget| Command::StepRedrive { budget }),
+        3 => (1..50usize).prop_map(|count| Command::Relocate { count }),
     ]
 }
 
@@ -342,6 +347,11 @@ fn decide(queue: &Queue, around: &mut Around, command: &Command) -> Outcome {
         Command::CancelRedrive { back } => outcome(queue.cancel_redrive(now, around.redrive(*back)), one),
         Command::StepRedrive { budget } => {
             outcome(Ok::<_, ()>(queue.redrive_step(now, transfer, *budget, &|_| true)), Vec::clone)
+        }
+        Command::Relocate { count } => {
+            let standing = queue.standing_below(Lsn(u64::MAX), MessageSeq(0), *count);
+            let events = standing.into_iter().filter_map(|(seq, at)| queue.relocate(seq, at));
+            Outcome { answer: String::new(), events: events.collect() }
         }
     }
 }

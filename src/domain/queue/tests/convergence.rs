@@ -32,21 +32,23 @@ struct Snapshot {
     lsn: usize,
     head: Head,
     pages: BTreeMap<u64, Page>,
-    oldest: Option<Location>,
+    oldest: Option<Lsn>,
 }
 
-fn snapshot(queue: &Queue, lsn: usize) -> Snapshot {
+fn snapshot(queue: &mut Queue, lsn: usize) -> Snapshot {
+    // As a checkpoint does; the lowest frame is exact then.
+    queue.take_changes();
     let pages = queue.page_numbers().into_iter().map(|n| (n, queue.page(n).expect("a listed page holds messages")));
-    Snapshot { lsn, head: queue.head(), pages: pages.collect(), oldest: queue.oldest_location() }
+    Snapshot { lsn, head: queue.head(), pages: pages.collect(), oldest: queue.lowest_frame() }
 }
 
 /// Runs commands on a queue that gets the locations of its events from the log; a snapshot after every command.
 fn live(settings: &Settings, steps: &[Step]) -> (Queue, Around, Log, Vec<Snapshot>) {
     let (mut queue, mut around, mut log) = (Queue::new(ID, settings.clone()), Around::new(), Log::default());
-    let mut snapshots = vec![snapshot(&queue, 0)];
+    let mut snapshots = vec![snapshot(&mut queue, 0)];
     for step in steps {
         go(&mut queue, &mut around, step, Some(&mut log));
-        snapshots.push(snapshot(&queue, log.0.len()));
+        snapshots.push(snapshot(&mut queue, log.0.len()));
     }
     (queue, around, log, snapshots)
 }
@@ -140,7 +142,7 @@ proptest! {
         let (live, around, log, snapshots) = live(&settings, &past);
         let a = &snapshots[pick(head_at, snapshots.len())];
         let mut twin = Queue::from_head(ID, a.head.clone());
-        log.replay(&mut twin, a.oldest.map_or(a.lsn, |at| at.lsn.0 as usize));
+        log.replay(&mut twin, a.oldest.map_or(a.lsn, |lsn| lsn.0 as usize));
         same(live, twin, &around, &future)?;
     }
 

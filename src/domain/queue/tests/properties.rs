@@ -89,6 +89,8 @@ fn expect(model: &mut Model, around: &mut Around, settings: &mut Settings, comma
             format!("{:?}", model.start_redrive(now, around.next_redrive(), to.map(QueueId), *rate))
         }
         Command::CancelRedrive { back } => format!("{:?}", model.cancel_redrive(now, around.redrive(*back))),
+        // Nobody sees where a message stands.
+        Command::Relocate { .. } => String::new(),
         Command::StepRedrive { budget } => {
             format!("{:?}", Ok::<_, ()>(model.redrive_step(now, transfer, *budget)))
         }

@@ -1,0 +1,91 @@
+//! The evacuation: what lives at the log's old end moves to its head, so that the end can go.
+//!
+//! The log is given back from its oldest end, and one message that nobody takes would keep everything behind it. When the
+//! log has grown well past what lives in it, the checkpointer asks for its oldest segments to be emptied. The thread here
+//! reads the payloads, so that no partition waits for the disk, and hands them back a little at a time, each step durable
+//! before the next. The checkpoint after that lets the segments go.
+
+use super::{
+    command::{Command, Relocation, Standing},
+    inbox::Inbox,
+    journal,
+};
+use crate::{
+    base::{
+        id::{Lsn, MessageSeq, PartitionId, QueueId},
+        limits::RELOCATE_BYTES,
+    },
+    storage::log::LogReader,
+};
+use std::sync::{
+    Arc,
+    mpsc::{self, Receiver},
+};
+
+/// Everything of a partition below a frame.
+pub(crate) type Job = (PartitionId, Lsn);
+
+pub(crate) struct Evacuation {
+    pub(crate) inboxes: Arc<[Arc<Inbox<Command>>]>,
+    pub(crate) reader: Arc<dyn LogReader>,
+}
+
+impl Evacuation {
+    /// Runs until every sender of jobs is gone or the engine closes.
+    pub(crate) fn run(&self, jobs: &Receiver<Vec<Job>>) {
+        while let Ok(jobs) = jobs.recv() {
+            for (partition, below) in jobs {
+                match self.empty(partition, below) {
+                    Some(moved) => tracing::debug!(%partition, %below, moved, "evacuated the log's end"),
+                    None => return,
+                }
+            }
+        }
+    }
+
+    /// Moves everything of a partition that stands below a frame; tells how many. `None`: the engine closes.
+    fn empty(&self, partition: PartitionId, below: Lsn) -> Option<usize> {
+        let inbox = self.inboxes.get(partition.0 as usize)?;
+        let (mut from, mut moved) = ((QueueId(0), MessageSeq(0)), 0);
+        loop {
+            let (answer, standing) = mpsc::channel();
+            inbox.push_internal(Command::Standing { below, from, answer });
+            let standing = standing.recv().ok()?;
+            let Some(last) = standing.last() else { return Some(moved) };
+            from = (last.queue, last.seq.next());
+            let mut rest = standing.as_slice();
+            while !rest.is_empty() {
+                let (step, later) = rest.split_at(step_len(rest));
+                rest = later;
+                let moves: Vec<_> = step.iter().filter_map(|standing| self.read(partition, *standing)).collect();
+                moved += moves.len();
+                let (done, durable) = mpsc::channel();
+                // An evacuation that is gone needs no answer.
+                inbox.push_internal(Command::Relocate { moves, then: Box::new(move |result| drop(done.send(result))) });
+                durable.recv().ok()?.ok()?;
+            }
+        }
+    }
+
+    /// A message that cannot be read stays where it is, and keeps its segment.
+    fn read(&self, partition: PartitionId, standing: Standing) -> Option<Relocation> {
+        let read = self.reader.read(partition, standing.at).map_err(|error| error.to_string()).and_then(|entry| {
+            let sent = journal::sent_header(entry.kind, &entry.header).map_err(|error| error.to_string())?;
+            Ok(Relocation { standing, sent: entry.header.slice_ref(sent), body: entry.body })
+        });
+        let failed = |error: &String| {
+            tracing::error!(%partition, queue = standing.queue.0, seq = standing.seq.0, %error, "a message cannot be evacuated");
+        };
+        read.inspect_err(failed).ok()
+    }
+}
+
+/// How many of the messages make a step: at least one.
+fn step_len(standing: &[Standing]) -> usize {
+    let mut bytes = 0;
+    let fits = |standing: &&Standing| {
+        bytes += standing.at.len as usize;
+        bytes <= RELOCATE_BYTES
+    };
+    standing.iter().take_while(fits).count().max(1)
+}

@@ -1,0 +1,124 @@
+//! What lives at the log's old end moves up, and is the same after a restart, with the index and without. Power cuts in between
+//! are those of `crash_tests`, where everything moves all the time.
+
+use super::tests::{ack, bodies, message, options, path, queue, receive, send, start_with};
+use crate::{
+    domain::queue::settings::Fifo,
+    engine::{
+        client::Engine,
+        definition::QueueOptions,
+        message::{Attribute, AttributeValue, NewMessage, Outcome, ReceiveOptions, ReceivedMessage, SendBatch},
+        options::EngineOptions,
+    },
+};
+use std::{path::Path, time::Duration};
+
+/// A log of two segments, besides twice what lives in it.
+fn tight(dir: &Path) -> EngineOptions {
+    EngineOptions { log_retain_bytes: 2 << 20, ..options(dir) }
+}
+
+fn segments(dir: &Path) -> Vec<u64> {
+    let names = std::fs::read_dir(dir.join("wal")).expect("a log").map(|entry| entry.expect("entry").file_name());
+    let mut seqs: Vec<u64> = names.filter_map(|name| name.to_str()?.strip_suffix(".wal")?.parse().ok()).collect();
+    seqs.sort_unstable();
+    seqs
+}
+
+/// Sends and acknowledges until the segments of now are gone.
+async fn pass(engine: &Engine, dir: &Path) {
+    let traffic = queue(engine, "traffic", QueueOptions::default()).await;
+    let newest = *segments(dir).last().expect("a segment");
+    let body = "x".repeat(32 << 10);
+    for _ in 0..5000 {
+        send(engine, &traffic, &[body.as_str(); 8], None).await;
+        let got = receive(engine, &traffic, 8).await;
+        ack(engine, &traffic, &got).await;
+        if segments(dir).first().is_some_and(|oldest| *oldest > newest) {
+            return;
+        }
+    }
+    panic!("the log's old end did not go: {:?}", segments(dir));
+}
+
+/// What a consumer sees of the messages, but for the lease.
+fn seen(messages: &[ReceivedMessage]) -> Vec<(String, u32, Vec<Attribute>, u64, Option<String>)> {
+    let one = |message: &ReceivedMessage| {
+        let payload = &message.payload;
+        let group = payload.group.as_ref().map(ToString::to_string);
+        let body = String::from_utf8_lossy(&payload.body).into_owned();
+        (body, message.receive_count, payload.attributes.clone(), message.send_time.0, group)
+    };
+    messages.iter().map(one).collect()
+}
+
+async fn check(engine: &Engine, before: &[(String, u32, Vec<Attribute>, u64, Option<String>)]) {
+    let kept = engine.find_queue(&path("kept")).expect("there");
+    let mut got = receive(engine, &kept, 10).await;
+    got.sort_by_key(|message| message.receipt.seq);
+    let mut now = seen(&got);
+    now.iter_mut().for_each(|(_, count, ..)| *count -= 1);
+    assert_eq!(now, before, "nothing but the place of the entries has changed");
+    let order = engine.find_queue(&path("order.fifo")).expect("there");
+    let got = receive(engine, &order, 10).await;
+    assert_eq!(bodies(&got), ["1", "2", "3"], "a group keeps its order");
+    let stats = engine.stats(&engine.find_queue(&path("later")).expect("there")).await.expect("stats");
+    assert_eq!((stats.visible, stats.delayed), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_takes_moves_up_the_log_and_the_old_end_goes() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start_with(&tight(dir.path()));
+    let kept = queue(&engine, "kept", QueueOptions::default()).await;
+    let order =
+        queue(&engine, "order.fifo", QueueOptions { fifo: Some(Fifo::default()), ..QueueOptions::default() }).await;
+    let later = queue(&engine, "later", QueueOptions::default()).await;
+    let value = AttributeValue::Text("blue".into());
+    let colour = Attribute { name: "colour".into(), data_type: "String".into(), value };
+    let messages =
+        vec![NewMessage { attributes: vec![colour], ..message("a", None) }, message("b", None), message("gone", None)];
+    let batch = SendBatch { messages, sender: "tester".into(), producer: None };
+    engine.send(&kept, batch).await.expect("sent");
+    send(&engine, &order, &["1", "2", "3"], Some("g")).await;
+    let delayed = NewMessage { delay: Some(Duration::from_secs(86_400)), ..message("tomorrow", None) };
+    let batch = SendBatch { messages: vec![delayed], sender: "tester".into(), producer: None };
+    engine.send(&later, batch).await.expect("sent");
+    // One was received before, one is deleted.
+    let got = receive(&engine, &kept, 3).await;
+    let nack = Outcome::Nack { delay: Duration::ZERO, keep_receive_count: false };
+    let settled = vec![(got[0].receipt, nack.clone()), (got[1].receipt, nack), (got[2].receipt, Outcome::Ack)];
+    engine.settle(&kept, settled).await.expect("settled");
+    let before = seen(&got[..2]);
+
+    pass(&engine, dir.path()).await;
+    // What moved moves again.
+    pass(&engine, dir.path()).await;
+    engine.close();
+    let engine = start_with(&tight(dir.path()));
+    check(&engine, &before).await;
+    engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_index_what_moved_up_is_found_in_the_log() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start_with(&tight(dir.path()));
+    let kept = queue(&engine, "kept", QueueOptions::default()).await;
+    send(&engine, &kept, &["a", "b", "c"], None).await;
+    let lease = ReceiveOptions {
+        max_messages: 1,
+        visibility_timeout: Some(Duration::from_secs(3600)),
+        ..ReceiveOptions::default()
+    };
+    let leased = engine.receive(&kept, lease).await.expect("received");
+    pass(&engine, dir.path()).await;
+    engine.close();
+    std::fs::remove_dir_all(dir.path().join("index")).expect("removed");
+    let engine = start_with(&tight(dir.path()));
+    let kept = engine.find_queue(&path("kept")).expect("there");
+    assert_eq!(bodies(&receive(&engine, &kept, 10).await), ["b", "c"], "the lease still holds");
+    let settled = engine.settle(&kept, vec![(leased[0].receipt, Outcome::Ack)]).await.expect("settled");
+    settled.into_iter().next().expect("one").expect("the lease of before the move settles the message");
+    engine.close();
+}
