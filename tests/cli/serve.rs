@@ -34,11 +34,15 @@ pub(crate) struct Server {
 impl Server {
     /// Waits until the log says which port it is.
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", args)
+    }
+
+    fn start_at(address: &str, args: &[&str]) -> Self {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"));
         command.args([
             "serve",
             "--listen",
-            "127.0.0.1:0",
+            address,
             "--set",
             "storage.min_free=0%",
             "--set",
@@ -100,6 +104,11 @@ impl Server {
     pub(crate) fn hang_up(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    }
+
+    /// Where it listens, for the one that takes its place.
+    fn address(&self) -> String {
+        self.url.trim_start_matches("http://").to_owned()
     }
 
     /// Asks it to end, and waits.
@@ -363,4 +372,61 @@ fn a_server_that_dies_under_a_call_is_named() {
     let ran = waiting.join().unwrap();
     assert_eq!((ran.code, ran.out.as_str()), (6, ""), "{}", ran.err);
     assert!(ran.err.contains(&format!("the connection to {} broke: ", server.url)), "{}", ran.err);
+}
+
+/// A consumer that runs beside the test; killed when the test fails before it ends.
+struct Consumer {
+    child: Child,
+    lines: Box<dyn Iterator<Item = String>>,
+}
+
+impl Consumer {
+    /// Prints bodies, acknowledges them, and goes on.
+    fn start(server: &Server) -> Self {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"));
+        command.args(["queue", "consume", "orders", "--raw", "--server", &server.url]).env_clear();
+        command.env("FOREBAY_ACCESS_KEY_ID", KEY.0).env("FOREBAY_SECRET_ACCESS_KEY", KEY.1);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines: Box::new(lines.map_while(Result::ok)) }
+    }
+
+    fn interrupt(mut self) -> i32 {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        // It has ended already in a test that went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_consumer_goes_on_when_its_server_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let server = Server::on(dir.path());
+    assert_eq!(server.client(&["queue", "create", "orders"]).code, 0);
+    let mut consumer = Consumer::start(&server);
+    let address = server.address();
+    let send = |server: &Server, body: &str| assert_eq!(server.client(&["queue", "send", "orders", body]).code, 0);
+
+    send(&server, "before");
+    assert_eq!(consumer.lines.next().as_deref(), Some("before"));
+    assert_eq!(server.end(), 0, "a drain does not wait for a consumer that has nothing to do");
+    let server = Server::start_at(&address, &["--data-dir", path]);
+    send(&server, "after a drain");
+    assert_eq!(consumer.lines.next().as_deref(), Some("after a drain"));
+    drop(server);
+    let server = Server::start_at(&address, &["--data-dir", path]);
+    send(&server, "after a kill");
+    assert_eq!(consumer.lines.next().as_deref(), Some("after a kill"));
+    assert_eq!(consumer.interrupt(), 0);
+    assert_eq!(server.client(&["queue", "peek", "orders"]).out, "", "everything printed is acknowledged");
+    assert_eq!(server.end(), 0);
 }

@@ -2,8 +2,9 @@
 
 use crate::broker::{KEY_ID, SECRET, TestBroker, start};
 use assert_cmd::Command;
+use forebay::proto::admin::v1 as admin;
 use serde_json::Value;
-use std::fs;
+use std::{fs, time::Duration};
 
 struct Ran {
     code: i32,
@@ -152,6 +153,44 @@ async fn a_fifo_queue_keeps_order_for_commands_that_run_side_by_side() {
         let expected: String = (0..10).map(|line| format!("{group}{line}\n")).collect();
         assert_eq!(fs::read_to_string(dir.path().join(group)).unwrap(), expected);
     }
+}
+
+/// Breaks the connections of every command that runs.
+async fn break_commands(broker: &TestBroker) {
+    let mut admin = broker.admin().await;
+    let listed = admin.list_connections(admin::ListConnectionsRequest::default()).await.unwrap().into_inner();
+    let (client, mut closed) = (concat!("forebay-cli/", env!("CARGO_PKG_VERSION")), 0);
+    for connection in listed.connections.into_iter().filter(|connection| connection.client == client) {
+        admin.close_connection(admin::CloseConnectionRequest { id: connection.id }).await.unwrap();
+        closed += 1;
+    }
+    assert!(closed > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_whose_connection_breaks_keeps_what_it_works_on() {
+    let broker = start().await;
+    run(&broker, &["queue", "create", "q"]).await.row();
+    run(&broker, &["queue", "send", "q", "long"]).await.row();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().display();
+    let exec = format!("echo >> {path}/begun; until [ -e {path}/go ]; do sleep 0.02; done");
+    let args = ["queue", "consume", "q", "--exec", &exec, "--count", "1"];
+    let consumer = run(&broker, &args);
+    let breaker = async {
+        while !dir.path().join("begun").exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        break_commands(&broker).await;
+        fs::write(dir.path().join("go"), "").unwrap();
+    };
+    let (consumed, ()) = tokio::join!(consumer, breaker);
+    assert_eq!(consumed.code, 0, "{}", consumed.err);
+    assert!(consumed.err.contains("trying again"), "{}", consumed.err);
+    assert_eq!(fs::read_to_string(dir.path().join("begun")).unwrap(), "\n", "the command ran once");
+    assert_eq!(run(&broker, &["queue", "peek", "q"]).await.out, "");
+    let ran = run(&broker, &["queue", "consume", "q", "--reconnect", "0s", "--idle-exit", "10ms"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
