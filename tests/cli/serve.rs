@@ -146,6 +146,8 @@ fn a_directory_in_use_is_refused_to_everybody_else() {
     let path = dir.path().to_str().unwrap();
     let second = forebay(&["serve", "--listen", "127.0.0.1:0", "--data-dir", path]);
     assert_eq!(second.code, 1, "{}", second.err);
+    assert!(second.err.contains("is in use by process") && second.err.contains("--data-dir"), "{}", second.err);
+    assert!(!second.err.contains("storage verify"), "it would be refused too: {}", second.err);
     let offline = forebay(&["storage", "inspect", "--data-dir", path]);
     assert!(offline.code == 1 && offline.err.contains("stop the broker first"), "{}", offline.err);
     assert_eq!(server.end(), 0);
