@@ -96,6 +96,26 @@ async fn messages_go_in_and_come_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn json_is_one_document_whatever_the_number_of_results() {
+    let broker = start().await;
+    run(&broker, &["queue", "create", "q", "--max-message-bytes", "1KiB"]).await.row();
+    let count = |ran: &Ran| serde_json::from_str::<Vec<Value>>(&ran.out).map(|rows| rows.len()).unwrap();
+    for command in ["receive", "peek"] {
+        assert_eq!(count(&run(&broker, &["queue", command, "q", "-o", "json"]).await), 0, "{command}");
+    }
+    let sent = run_with(&broker, "a\nb\nc\n", &["queue", "send", "q", "-", "--lines", "-o", "json"]).await;
+    assert_eq!(count(&sent), 3);
+    assert_eq!(count(&run(&broker, &["queue", "peek", "q", "-o", "json"]).await), 3);
+    assert_eq!(count(&run(&broker, &["queue", "receive", "q", "-o", "json"]).await), 1);
+    assert_eq!(count(&run(&broker, &["queue", "consume", "q", "-n", "2", "-o", "json"]).await), 2);
+    let large = format!("small\n{}\n", "x".repeat(2000));
+    let partly = run_with(&broker, &large, &["queue", "send", "q", "-", "--lines", "-o", "json"]).await;
+    assert_eq!((partly.code, count(&partly)), (3, 1), "{}", partly.err);
+    let table = run_with(&broker, "a\n", &["queue", "send", "q", "-", "--lines", "-o", "table"]).await.out;
+    assert_eq!(table.trim_end(), table.trim_end_matches('\n'), "no spaces at the end of a row");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lines_of_standard_input_are_messages() {
     let broker = start().await;
     run(&broker, &["queue", "create", "q"]).await.row();

@@ -355,6 +355,9 @@ impl Session<'_> {
             let outcome = Outcome::Nack(Nack { delay: None, keep_receive_count: true });
             let _ = receive::settle(caller, queue, self.late, &outcome).await;
         }
+        if self.executor.is_none() {
+            self.printer.end()?;
+        }
         self.entries.done(self.settled);
         self.entries.finish("settlements")
     }

@@ -176,6 +176,11 @@ impl<'o> Printer<'o> {
         self.output.note(text);
     }
 
+    /// After the last message.
+    pub(super) fn end(&mut self) -> Result<(), Failure> {
+        if self.raw { Ok(()) } else { self.output.end() }
+    }
+
     pub(super) fn print(&mut self, message: ReceivedMessage) -> Result<(), Failure> {
         if self.raw {
             let mut out = io::stdout().lock();
