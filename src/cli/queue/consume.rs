@@ -139,17 +139,10 @@ impl ConsumeArgs {
     }
 
     fn open(&self, session: &Session<'_>, resume_session_id: String, kept: Vec<String>) -> consume_request::Open {
-        let jobs = self.exec.is_some().then_some(self.jobs);
-        let wanted = u32::try_from(session.left.saturating_add(kept.len() as u64)).unwrap_or(u32::MAX);
-        let messages = self.max_outstanding.or(jobs).unwrap_or(limits::CONSUME_MESSAGES_DEFAULT);
-        let flow = FlowControl {
-            max_outstanding_messages: if session.left == 0 { 0 } else { messages.min(wanted).max(1) },
-            max_outstanding_bytes: self.max_outstanding_bytes.unwrap_or(limits::CONSUME_BYTES_DEFAULT),
-        };
         consume_request::Open {
             queue: self.queue.clone(),
             consumer_name: self.name.clone(),
-            flow_control: Some(flow),
+            flow_control: self.flow_control(session.left, kept.len()),
             visibility_timeout: self.visibility_timeout.map(value::to_proto),
             max_lease: self.max_lease.map(value::to_proto),
             release_grace: Some(value::to_proto(RELEASE_GRACE)),
@@ -157,6 +150,23 @@ impl ConsumeArgs {
             resume_session_id,
             held_receipt_handles: kept,
         }
+    }
+
+    /// No more than is wanted; what is not said is left to the server.
+    fn flow_control(&self, left: u64, held: usize) -> Option<FlowControl> {
+        let jobs = self.exec.is_some().then_some(self.jobs);
+        let wanted = u32::try_from(left.saturating_add(held as u64)).unwrap_or(u32::MAX);
+        let few = wanted < limits::CONSUME_MESSAGES_DEFAULT;
+        let told = self.max_outstanding.or(jobs);
+        let messages = match told.or(self.max_outstanding_bytes.map(|_| limits::CONSUME_MESSAGES_DEFAULT)) {
+            _ if left == 0 => 0,
+            Some(messages) => messages.min(wanted).max(1),
+            None if few => wanted,
+            None => return None,
+        };
+        // 0 bytes: as many as the server says.
+        let bytes = self.max_outstanding_bytes.unwrap_or(0);
+        Some(FlowControl { max_outstanding_messages: messages, max_outstanding_bytes: bytes })
     }
 }
 
@@ -365,4 +375,33 @@ impl Session<'_> {
 
 fn ended(why: &str) -> Failure {
     Failure::new(Exit::Unreachable, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        consume: ConsumeArgs,
+    }
+
+    #[test]
+    fn what_is_not_said_is_left_to_the_server() {
+        let flow = |arguments: &str, left: u64, held: usize| {
+            let line = Line::try_parse_from(["", "orders"].into_iter().chain(arguments.split_whitespace()));
+            let flow = line.unwrap_or_else(|error| panic!("{error}")).consume.flow_control(left, held);
+            flow.map(|flow| (flow.max_outstanding_messages, flow.max_outstanding_bytes))
+        };
+        assert_eq!(flow("", u64::MAX, 0), None);
+        assert_eq!(flow("", 1000, 0), None);
+        assert_eq!(flow("", 5, 2), Some((7, 0)), "a few are wanted, and no more are held");
+        assert_eq!(flow("", 0, 2), Some((0, 0)), "none is wanted");
+        assert_eq!(flow("--exec true", u64::MAX, 0), Some((1, 0)));
+        assert_eq!(flow("--exec true --jobs 4", 2, 0), Some((2, 0)));
+        assert_eq!(flow("--max-outstanding 500", u64::MAX, 0), Some((500, 0)));
+        assert_eq!(flow("--max-outstanding-bytes 1KiB", u64::MAX, 0), Some((32, 1024)));
+    }
 }
