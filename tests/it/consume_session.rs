@@ -1,6 +1,6 @@
 //! A consume session whose client does not read.
 
-use crate::broker::{KEY_ID, SECRET, TestBroker, soon, start};
+use crate::broker::{KEY_ID, SECRET, TestBroker, message, soon, start};
 use forebay::{
     base::reason::Refusal,
     proto::queue::v1 as wire,
@@ -18,7 +18,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 use tokio::sync::mpsc;
-use tokio_stream::{Stream, StreamExt};
+use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 
 fn caller(broker: &TestBroker) -> Caller {
     let via = Via { source_ip: Some("127.0.0.1".parse().unwrap()), secure: false };
@@ -63,4 +63,26 @@ async fn a_client_that_settles_nonsense_and_never_reads_has_to_wait() {
     while read.load(Ordering::Relaxed) < 5 * taken {
         soon(events.recv()).await.unwrap().unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_has_not_left_when_the_client_ends_is_given_back() {
+    let broker = start().await;
+    broker.create("q", wire::Queue::default()).await;
+    let (commands, frames) = mpsc::channel(1);
+    let mut events = session(&broker, ReceiverStream::new(frames)).await;
+    let mut client = broker.queues().await;
+    let send = wire::SendRequest { queue: "q".into(), messages: vec![message("late")], durability: 0 };
+    client.send(send).await.unwrap();
+    let mut counts = async || {
+        let request = wire::GetQueueRequest { name: "q".into(), view: 2 };
+        let stats = client.get_queue(request).await.unwrap().into_inner().queue.unwrap().stats.unwrap();
+        (stats.visible_messages, stats.in_flight_messages)
+    };
+    soon(async { while counts().await != (0, 1) {} }).await;
+    drop(commands);
+    let_it_work().await;
+    assert!(matches!(soon(events.recv()).await, Some(Ok(Event::Opened { .. }))));
+    assert!(soon(events.recv()).await.is_none(), "nothing is delivered to a client that cannot settle it");
+    soon(async { while counts().await != (1, 0) {} }).await;
 }

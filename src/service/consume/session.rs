@@ -191,10 +191,17 @@ impl ConsumeSession {
         }
     }
 
-    /// No more deliveries; what waits is given back by dropping it.
+    /// No more deliveries; what waits is given back at the end, because nobody could settle it.
     fn close(&mut self) {
         self.is_closing = true;
         self.receiving = None;
+        for event in std::mem::take(&mut self.out) {
+            if let Event::Delivery(messages) = event {
+                self.batch.extend(messages);
+            } else {
+                self.out.push_back(event);
+            }
+        }
     }
 
     fn may_obey(&self) -> bool {
@@ -284,7 +291,7 @@ impl ConsumeSession {
     fn flush(&mut self) {
         self.flush_at = None;
         self.batch_bytes = 0;
-        if self.batch.is_empty() {
+        if self.batch.is_empty() || self.is_closing {
             return;
         }
         self.heartbeat_at = Instant::now() + HEARTBEAT_EVERY;
