@@ -51,13 +51,15 @@ pub(crate) struct Output {
     header: bool,
     quiet: bool,
     sink: Box<dyn Write>,
+    /// A JSON document that `next` began and `end` closes.
+    is_open: bool,
 }
 
 impl Output {
     pub(crate) fn new(args: &OutputArgs) -> Self {
         let usual = if io::stdout().is_terminal() { Format::Table } else { Format::Jsonl };
         let format = args.output.unwrap_or(usual);
-        Self { format, header: !args.no_header, quiet: args.quiet, sink: Box::new(io::stdout()) }
+        Self { format, header: !args.no_header, quiet: args.quiet, sink: Box::new(io::stdout()), is_open: false }
     }
 
     pub(crate) fn format(&self) -> Format {
@@ -102,11 +104,25 @@ impl Output {
         Ok(self.sink.flush()?)
     }
 
-    /// Writes one result of a sequence whose end is not known, at once.
+    /// Writes one result of a sequence whose end is not known, at once; `end` follows the last.
     pub(crate) fn next<R: Record>(&mut self, record: &R) -> Result<(), Failure> {
         match self.format {
-            Format::Table => writeln!(self.sink, "{}", record.cells().join("  "))?,
-            Format::Json | Format::Jsonl => self.line(record)?,
+            Format::Table => writeln!(self.sink, "{}", record.cells().join("  ").trim_end())?,
+            Format::Json => {
+                self.sink.write_all(if self.is_open { b",\n" } else { b"[\n" })?;
+                self.is_open = true;
+                serde_json::to_writer(&mut self.sink, record).map_err(io::Error::from)?;
+            }
+            Format::Jsonl => self.line(record)?,
+        }
+        Ok(self.sink.flush()?)
+    }
+
+    /// Ends a sequence, which may be empty.
+    pub(crate) fn end(&mut self) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            self.sink.write_all(if self.is_open { b"\n]\n" } else { b"[]\n" })?;
+            self.is_open = false;
         }
         Ok(self.sink.flush()?)
     }
@@ -120,6 +136,16 @@ impl Output {
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             note(text);
+        }
+    }
+}
+
+/// A sequence that a failure cut short is a document all the same.
+impl Drop for Output {
+    fn drop(&mut self) {
+        if self.is_open {
+            // The failure that cut it short is what is told.
+            let _ = self.end();
         }
     }
 }

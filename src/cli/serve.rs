@@ -3,7 +3,7 @@
 use super::{Exit, Failure, config::ConfigArgs, output};
 use crate::{
     config::{Loaded, unit::LogFormat},
-    runtime::{self, FirstKey, Profile, ServeError},
+    runtime::{self, Directory, FirstKey, Profile, ServeError},
     telemetry::{self, LineFormat},
 };
 use clap::Args;
@@ -69,7 +69,13 @@ fn explain(error: &ServeError, data_dir: &Path) -> Failure {
     match error {
         ServeError::Listen { .. } => failure.hint("another server may run there; choose another address with --listen"),
         ServeError::Tls(_) => failure.hint("forebay config show lists listen.api.tls.*"),
-        ServeError::Open(_) => failure.hint(format!("forebay storage verify --data-dir {}", data_dir.display())),
+        ServeError::Open(_) => match error.directory() {
+            Directory::InUse => failure
+                .hint("another broker runs there; stop it first: forebay server drain")
+                .hint("name another directory with --data-dir"),
+            Directory::Unusable => failure.hint("name another directory with --data-dir"),
+            Directory::Unreadable => failure.hint(format!("forebay storage verify --data-dir {}", data_dir.display())),
+        },
         ServeError::Keys(_) => {
             failure.hint("put back a copy of the file, or move it away to make a new administrator's key")
         }

@@ -1,4 +1,7 @@
 //! Replies that wait for the disk: each leaves when the frame it depends on is durable, never before.
+//!
+//! Invariant: replies that waited leave one after another in the order of their frames, although frames become durable on
+//! several threads. Who hands on what a frame moved, or shows what it changed, relies on that.
 
 use crate::base::id::Lsn;
 use std::{
@@ -18,13 +21,15 @@ struct Inner {
     durable: Lsn,
     /// In rising order of LSN.
     waiting: VecDeque<(Lsn, Vec<Reply>)>,
+    /// A thread lets replies out, and will not stop before those that became ready meanwhile.
+    is_opening: bool,
     /// Nothing more will be durable.
     failed: bool,
 }
 
 impl Gate {
     pub(crate) fn new(durable: Lsn) -> Self {
-        Self(Mutex::new(Inner { durable, waiting: VecDeque::new(), failed: false }))
+        Self(Mutex::new(Inner { durable, ..Inner::default() }))
     }
 
     pub(crate) fn durable(&self) -> Lsn {
@@ -52,11 +57,22 @@ impl Gate {
     pub(crate) fn open(&self, lsn: Lsn) {
         let mut inner = self.lock();
         inner.durable = inner.durable.max(lsn);
-        let out = inner.waiting.partition_point(|(waiting, _)| *waiting <= lsn);
-        let ready: Vec<_> = inner.waiting.drain(..out).collect();
-        drop(inner);
-        for reply in ready.into_iter().flat_map(|(_, replies)| replies) {
-            reply();
+        if inner.is_opening {
+            return;
+        }
+        loop {
+            let durable = inner.durable;
+            let out = inner.waiting.partition_point(|(waiting, _)| *waiting <= durable);
+            let ready: Vec<_> = inner.waiting.drain(..out).collect();
+            inner.is_opening = !ready.is_empty();
+            if ready.is_empty() {
+                return;
+            }
+            drop(inner);
+            for reply in ready.into_iter().flat_map(|(_, replies)| replies) {
+                reply();
+            }
+            inner = self.lock();
         }
     }
 
@@ -101,6 +117,26 @@ mod tests {
         gate.open(Lsn(7));
         assert_eq!(seen.load(Ordering::Relaxed), 7);
         assert_eq!(gate.durable(), Lsn(7));
+    }
+
+    #[test]
+    fn a_frame_that_is_durable_while_replies_leave_lets_its_own_out_behind_them() {
+        let gate = Arc::new(Gate::new(Lsn(5)));
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let note = |lsn: u64| {
+            let order = order.clone();
+            move || order.lock().expect("no panic").push(lsn)
+        };
+        let (first, again) = (note(6), gate.clone());
+        // As another thread does that made the next frame durable.
+        gate.when(Lsn(6), Box::new(move || (again.open(Lsn(7)), first()).1));
+        gate.when(Lsn(6), Box::new(note(6)));
+        gate.when(Lsn(7), Box::new(note(7)));
+        gate.open(Lsn(6));
+        assert_eq!(*order.lock().expect("no panic"), [6, 6, 7]);
+        gate.when(Lsn(8), Box::new(note(8)));
+        gate.open(Lsn(8));
+        assert_eq!(order.lock().expect("no panic").last(), Some(&8));
     }
 
     #[test]

@@ -11,5 +11,5 @@ mod tls;
 pub use adapters::{SystemClock, SystemEntropy};
 pub use keys::FirstKey;
 pub use offline_keys::{OfflineKeys, OfflineKeysError};
-pub use serve::{Profile, ServeError, serve};
+pub use serve::{Directory, Profile, ServeError, serve};
 pub use tls::{TlsError, TlsFiles};

@@ -28,7 +28,7 @@ use crate::{
     storage::{
         io::SysIo,
         log::{CorruptionPolicy, LogOptions},
-        store::IndexKind,
+        store::{self, IndexKind, lock::LockError},
     },
     telemetry::LogFilter,
 };
@@ -62,6 +62,29 @@ pub enum ServeError {
     FirstKey(String),
     #[error("serving failed: {0}")]
     Serve(io::Error),
+}
+
+/// What keeps a data directory from being opened, as far as a person has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Directory {
+    /// Another process has it.
+    InUse,
+    /// It cannot be made or written, or is not a data directory.
+    Unusable,
+    /// What it holds cannot be read.
+    Unreadable,
+}
+
+impl ServeError {
+    pub fn directory(&self) -> Directory {
+        use store::OpenError::{File, Foreign, Lock};
+        let Self::Open(OpenError::Store(error)) = self else { return Directory::Unreadable };
+        if matches!(error, Lock(LockError::Held { .. })) {
+            return Directory::InUse;
+        }
+        let unusable = matches!(error, Lock(LockError::File(_)) | File(_) | Foreign { .. });
+        if unusable { Directory::Unusable } else { Directory::Unreadable }
+    }
 }
 
 /// Whom the server is for.

@@ -34,11 +34,15 @@ pub(crate) struct Server {
 impl Server {
     /// Waits until the log says which port it is.
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", args)
+    }
+
+    fn start_at(address: &str, args: &[&str]) -> Self {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"));
         command.args([
             "serve",
             "--listen",
-            "127.0.0.1:0",
+            address,
             "--set",
             "storage.min_free=0%",
             "--set",
@@ -102,11 +106,28 @@ impl Server {
         rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
     }
 
-    /// Asks it to end, and waits.
-    pub(crate) fn end(mut self) -> i32 {
+    /// Where it listens, for the one that takes its place.
+    fn address(&self) -> String {
+        self.url.trim_start_matches("http://").to_owned()
+    }
+
+    /// Asks it to end.
+    fn terminate(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Asks it to end, and waits.
+    pub(crate) fn end(mut self) -> i32 {
+        self.terminate();
         self.child.wait().unwrap().code().unwrap()
+    }
+
+    /// Everything it wrote since it was ready, once it has ended.
+    fn rest(&mut self) -> (i32, Vec<serde_json::Value>) {
+        let code = self.child.wait().unwrap().code().unwrap();
+        let lines = self.rest.take().unwrap().join().unwrap();
+        (code, lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect())
     }
 }
 
@@ -137,6 +158,8 @@ fn a_directory_in_use_is_refused_to_everybody_else() {
     let path = dir.path().to_str().unwrap();
     let second = forebay(&["serve", "--listen", "127.0.0.1:0", "--data-dir", path]);
     assert_eq!(second.code, 1, "{}", second.err);
+    assert!(second.err.contains("is in use by process") && second.err.contains("--data-dir"), "{}", second.err);
+    assert!(!second.err.contains("storage verify"), "it would be refused too: {}", second.err);
     let offline = forebay(&["storage", "inspect", "--data-dir", path]);
     assert!(offline.code == 1 && offline.err.contains("stop the broker first"), "{}", offline.err);
     assert_eq!(server.end(), 0);
@@ -363,4 +386,108 @@ fn a_server_that_dies_under_a_call_is_named() {
     let ran = waiting.join().unwrap();
     assert_eq!((ran.code, ran.out.as_str()), (6, ""), "{}", ran.err);
     assert!(ran.err.contains(&format!("the connection to {} broke: ", server.url)), "{}", ran.err);
+}
+
+/// A consumer that runs beside the test; killed when the test fails before it ends.
+struct Consumer {
+    child: Child,
+    lines: Box<dyn Iterator<Item = String>>,
+}
+
+impl Consumer {
+    fn start(server: &Server, args: &[&str]) -> Self {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"));
+        command.args(["queue", "consume", "orders", "--server", &server.url]).args(args);
+        command.env("FOREBAY_ACCESS_KEY_ID", KEY.0).env("FOREBAY_SECRET_ACCESS_KEY", KEY.1);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines: Box::new(lines.map_while(Result::ok)) }
+    }
+
+    fn wait(mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap()
+    }
+
+    fn interrupt(self) -> i32 {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        self.wait()
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        // It has ended already in a test that went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_consumer_goes_on_when_its_server_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let server = Server::on(dir.path());
+    assert_eq!(server.client(&["queue", "create", "orders"]).code, 0);
+    let mut consumer = Consumer::start(&server, &["--raw"]);
+    let address = server.address();
+    let send = |server: &Server, body: &str| assert_eq!(server.client(&["queue", "send", "orders", body]).code, 0);
+
+    send(&server, "before");
+    assert_eq!(consumer.lines.next().as_deref(), Some("before"));
+    assert_eq!(server.end(), 0, "a drain does not wait for a consumer that has nothing to do");
+    let server = Server::start_at(&address, &["--data-dir", path]);
+    send(&server, "after a drain");
+    assert_eq!(consumer.lines.next().as_deref(), Some("after a drain"));
+    drop(server);
+    let server = Server::start_at(&address, &["--data-dir", path]);
+    send(&server, "after a kill");
+    assert_eq!(consumer.lines.next().as_deref(), Some("after a kill"));
+    assert_eq!(consumer.interrupt(), 0);
+    assert_eq!(server.client(&["queue", "peek", "orders"]).out, "", "everything printed is acknowledged");
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
+fn a_second_signal_ends_a_server_that_still_waits_for_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let mut server = Server::on(dir.path());
+    assert_eq!(server.client(&["queue", "create", "orders"]).code, 0);
+    assert_eq!(server.client(&["queue", "send", "orders", "acknowledged"]).code, 0);
+    // A command that holds a message keeps the drain waiting.
+    let exec = format!("touch {path}/begun; until [ -e {path}/go ]; do sleep 0.02; done");
+    let consumer = Consumer::start(&server, &["--reconnect", "0s", "--exec", &exec]);
+    while !dir.path().join("begun").exists() {
+        std::thread::yield_now();
+    }
+    server.terminate();
+    while std::net::TcpStream::connect(server.address()).is_ok() {
+        std::thread::yield_now();
+    }
+    server.terminate();
+    let (code, log) = server.rest();
+    assert_eq!(code, 1);
+    assert!(log.iter().any(|line| line["message"] == "ending at once; the next start replays the log"), "{log:?}");
+    std::fs::write(dir.path().join("go"), "").unwrap();
+    assert_eq!(consumer.wait(), 6, "its server is gone");
+    let server = Server::on(dir.path());
+    assert_eq!(server.client(&["queue", "peek", "orders"]).out.lines().count(), 1);
+    assert_eq!(server.end(), 0);
+}
+
+#[test]
+fn a_drain_waits_no_longer_than_it_was_told() {
+    let dir = tempfile::tempdir().unwrap();
+    import(dir.path().to_str().unwrap(), KEY.0, KEY.1);
+    let mut server = Server::start(&["--data-dir", dir.path().to_str().unwrap(), "--set", "server.drain_timeout=10ms"]);
+    // A socket that says nothing is a connection, and no call.
+    let silent = std::net::TcpStream::connect(server.address()).unwrap();
+    assert_eq!(server.client(&["queue", "list"]).code, 0);
+    server.terminate();
+    let (code, log) = server.rest();
+    assert_eq!(code, 0);
+    let stopped = log.iter().find(|line| line["message"] == "stopped; everything acknowledged is on disk");
+    assert_eq!(stopped.unwrap()["cut_calls"], 0, "{log:?}");
+    drop(silent);
 }

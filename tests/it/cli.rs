@@ -2,8 +2,9 @@
 
 use crate::broker::{KEY_ID, SECRET, TestBroker, start};
 use assert_cmd::Command;
+use forebay::proto::admin::v1 as admin;
 use serde_json::Value;
-use std::fs;
+use std::{fs, time::Duration};
 
 struct Ran {
     code: i32,
@@ -95,6 +96,26 @@ async fn messages_go_in_and_come_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn json_is_one_document_whatever_the_number_of_results() {
+    let broker = start().await;
+    run(&broker, &["queue", "create", "q", "--max-message-bytes", "1KiB"]).await.row();
+    let count = |ran: &Ran| serde_json::from_str::<Vec<Value>>(&ran.out).map(|rows| rows.len()).unwrap();
+    for command in ["receive", "peek"] {
+        assert_eq!(count(&run(&broker, &["queue", command, "q", "-o", "json"]).await), 0, "{command}");
+    }
+    let sent = run_with(&broker, "a\nb\nc\n", &["queue", "send", "q", "-", "--lines", "-o", "json"]).await;
+    assert_eq!(count(&sent), 3);
+    assert_eq!(count(&run(&broker, &["queue", "peek", "q", "-o", "json"]).await), 3);
+    assert_eq!(count(&run(&broker, &["queue", "receive", "q", "-o", "json"]).await), 1);
+    assert_eq!(count(&run(&broker, &["queue", "consume", "q", "-n", "2", "-o", "json"]).await), 2);
+    let large = format!("small\n{}\n", "x".repeat(2000));
+    let partly = run_with(&broker, &large, &["queue", "send", "q", "-", "--lines", "-o", "json"]).await;
+    assert_eq!((partly.code, count(&partly)), (3, 1), "{}", partly.err);
+    let table = run_with(&broker, "a\n", &["queue", "send", "q", "-", "--lines", "-o", "table"]).await.out;
+    assert_eq!(table.trim_end(), table.trim_end_matches('\n'), "no spaces at the end of a row");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lines_of_standard_input_are_messages() {
     let broker = start().await;
     run(&broker, &["queue", "create", "q"]).await.row();
@@ -152,6 +173,44 @@ async fn a_fifo_queue_keeps_order_for_commands_that_run_side_by_side() {
         let expected: String = (0..10).map(|line| format!("{group}{line}\n")).collect();
         assert_eq!(fs::read_to_string(dir.path().join(group)).unwrap(), expected);
     }
+}
+
+/// Breaks the connections of every command that runs.
+async fn break_commands(broker: &TestBroker) {
+    let mut admin = broker.admin().await;
+    let listed = admin.list_connections(admin::ListConnectionsRequest::default()).await.unwrap().into_inner();
+    let (client, mut closed) = (concat!("forebay-cli/", env!("CARGO_PKG_VERSION")), 0);
+    for connection in listed.connections.into_iter().filter(|connection| connection.client == client) {
+        admin.close_connection(admin::CloseConnectionRequest { id: connection.id }).await.unwrap();
+        closed += 1;
+    }
+    assert!(closed > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_whose_connection_breaks_keeps_what_it_works_on() {
+    let broker = start().await;
+    run(&broker, &["queue", "create", "q"]).await.row();
+    run(&broker, &["queue", "send", "q", "long"]).await.row();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().display();
+    let exec = format!("echo >> {path}/begun; until [ -e {path}/go ]; do sleep 0.02; done");
+    let args = ["queue", "consume", "q", "--exec", &exec, "--count", "1"];
+    let consumer = run(&broker, &args);
+    let breaker = async {
+        while !dir.path().join("begun").exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        break_commands(&broker).await;
+        fs::write(dir.path().join("go"), "").unwrap();
+    };
+    let (consumed, ()) = tokio::join!(consumer, breaker);
+    assert_eq!(consumed.code, 0, "{}", consumed.err);
+    assert!(consumed.err.contains("trying again"), "{}", consumed.err);
+    assert_eq!(fs::read_to_string(dir.path().join("begun")).unwrap(), "\n", "the command ran once");
+    assert_eq!(run(&broker, &["queue", "peek", "q"]).await.out, "");
+    let ran = run(&broker, &["queue", "consume", "q", "--reconnect", "0s", "--idle-exit", "10ms"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

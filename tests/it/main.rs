@@ -9,6 +9,7 @@ mod aws_fuzz;
 mod aws_sqs;
 mod broker;
 mod cli;
+mod consume_session;
 mod grpc_access;
 mod grpc_consume;
 mod grpc_produce;

@@ -63,6 +63,11 @@ impl Executor {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Commands are started again.
+    pub(super) fn go_on(&self) {
+        self.stopping.store(false, Ordering::Relaxed);
+    }
+
     pub(super) fn start(&mut self, message: ReceivedMessage) {
         if self.jobs.is_empty() {
             self.before.clear();

@@ -171,6 +171,16 @@ impl<'o> Printer<'o> {
         Self { output, raw: args.raw, printed: 0 }
     }
 
+    /// Tells a person something that is no message.
+    pub(super) fn note(&self, text: &str) {
+        self.output.note(text);
+    }
+
+    /// After the last message.
+    pub(super) fn end(&mut self) -> Result<(), Failure> {
+        if self.raw { Ok(()) } else { self.output.end() }
+    }
+
     pub(super) fn print(&mut self, message: ReceivedMessage) -> Result<(), Failure> {
         if self.raw {
             let mut out = io::stdout().lock();

@@ -1,6 +1,7 @@
 //! `forebay queue`: one file a command.
 
 mod action;
+mod call;
 mod consume;
 mod create;
 mod delete;

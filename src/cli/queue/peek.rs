@@ -78,7 +78,7 @@ impl PeekArgs {
         if left == self.limit {
             output.note("no message");
         }
-        Ok(())
+        output.end()
     }
 }
 

@@ -49,13 +49,13 @@ impl ReceiveArgs {
         let messages = caller.queues().receive(caller.request_with_wait(request, wait)).await?.into_inner().messages;
         if messages.is_empty() {
             output.note("no message");
-            return Ok(());
         }
         let handles: Vec<_> = messages.iter().map(|message| message.receipt_handle.clone()).collect();
         let mut printer = Printer::new(&mut output, self.print);
         for message in messages {
             printer.print(message)?;
         }
+        printer.end()?;
         if self.ack {
             settle(caller, self.queue, handles, &Outcome::Ack(Ack {})).await?;
         }

@@ -83,6 +83,7 @@ impl SendArgs {
         if !batch.is_empty() {
             self.send(caller, batch, &mut entries, &mut output).await?;
         }
+        output.end()?;
         entries.finish("messages")
     }
 

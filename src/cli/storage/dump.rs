@@ -56,7 +56,8 @@ impl DumpArgs {
         };
         stopped.dump(&filter, &mut row, &mut bar.progress())?;
         bar.clear();
-        result
+        result?;
+        output.end()
     }
 
     /// The row as it is printed; nothing when it is not wanted.

@@ -35,6 +35,8 @@ const DELIVERY_BYTES: u64 = 128 << 10;
 const UNCONFIRMED_MAX: usize = 1024;
 /// Events that may wait for a slow reader before its own frames wait as well.
 const UNREAD_MAX: usize = 64;
+/// Settlements that may wait for the disk, and failures for a slow reader, before the client has to wait.
+const UNANSWERED_MAX: usize = 10 * limits::BATCH_ENTRIES;
 /// An idle session says so after this long, and up to this much later, by chance.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(120);
 /// How long the last word of a session may take to leave.
@@ -76,6 +78,9 @@ enum Received {
     Idle(Figures),
 }
 
+/// How many settlements a frame had, and which of them failed.
+type Settled = (usize, Vec<SettleFailure>);
+
 pub struct ConsumeSession {
     broker: Arc<Broker>,
     queue: Arc<QueueDefinition>,
@@ -84,7 +89,9 @@ pub struct ConsumeSession {
     rule: SessionRule,
     receiving: Running<Result<Received, Refusal>>,
     extending: Running<Vec<Receipt>>,
-    settling: Ordered<(u64, Vec<SettleFailure>)>,
+    settling: Ordered<(u64, Settled)>,
+    /// Settlements in `settling`, and failures in `out`.
+    unanswered: usize,
     /// Messages waiting for their delivery to fill.
     batch: Vec<ReceivedMessage>,
     batch_bytes: u64,
@@ -117,6 +124,7 @@ impl ConsumeSession {
             receiving: None,
             extending: None,
             settling: Ordered::default(),
+            unanswered: 0,
             batch: Vec::new(),
             batch_bytes: 0,
             flush_at: None,
@@ -160,10 +168,13 @@ impl ConsumeSession {
             tokio::select! {
                 biased;
                 permit = events.reserve(), if !self.out.is_empty() => match (permit, self.out.pop_front()) {
-                    (Ok(permit), Some(event)) => permit.send(Ok(event)),
+                    (Ok(permit), Some(event)) => {
+                        self.unanswered -= failures_in(&event);
+                        permit.send(Ok(event));
+                    }
                     _ => return Ok(()),
                 },
-                (id, failures) = self.settling.next(), if !self.settling.is_empty() => self.confirm(id, failures),
+                (id, settled) = self.settling.next(), if !self.settling.is_empty() => self.confirm(id, settled),
                 command = commands.next(), if self.may_obey() => {
                     match command {
                         Some(command) => self.obey(command?)?,
@@ -180,14 +191,22 @@ impl ConsumeSession {
         }
     }
 
-    /// No more deliveries; what waits is given back by dropping it.
+    /// No more deliveries; what waits is given back at the end, because nobody could settle it.
     fn close(&mut self) {
         self.is_closing = true;
         self.receiving = None;
+        for event in std::mem::take(&mut self.out) {
+            if let Event::Delivery(messages) = event {
+                self.batch.extend(messages);
+            } else {
+                self.out.push_back(event);
+            }
+        }
     }
 
     fn may_obey(&self) -> bool {
-        !self.is_closing && self.settling.len() < UNCONFIRMED_MAX && self.out.len() < UNREAD_MAX
+        let is_behind = self.settling.len() >= UNCONFIRMED_MAX || self.out.len() >= UNREAD_MAX;
+        !self.is_closing && !is_behind && self.unanswered < UNANSWERED_MAX
     }
 
     fn drain(&mut self) {
@@ -269,7 +288,7 @@ impl ConsumeSession {
     fn flush(&mut self) {
         self.flush_at = None;
         self.batch_bytes = 0;
-        if self.batch.is_empty() {
+        if self.batch.is_empty() || self.is_closing {
             return;
         }
         self.heartbeat_at = Instant::now() + HEARTBEAT_EVERY;
@@ -329,16 +348,19 @@ impl ConsumeSession {
         let ask = |action| self.broker.authorise_still(&self.held.owner, action, &self.queue);
         settle::Actions::of(&settlements).rest(ask)?;
         self.last_settle_id = Some(settle_id);
+        let count = settlements.len();
+        self.unanswered += count;
         let mut parsed = settle::parse(&self.broker.engine, &self.queue, settlements);
         let now = Instant::now();
         self.held.with(|ledger| parsed.void_later(|receipt, outcome| ledger.settle(now, receipt, outcome)));
         let (engine, queue) = (self.broker.engine.clone(), self.queue.clone());
-        self.settling.push(async move { (settle_id, parsed.run_to_end(engine, queue).await) });
+        self.settling.push(async move { (settle_id, (count, parsed.run_to_end(engine, queue).await)) });
         Ok(())
     }
 
     /// Frames that are confirmed together leave as one.
-    fn confirm(&mut self, settle_id: u64, mut failures: Vec<SettleFailure>) {
+    fn confirm(&mut self, settle_id: u64, (count, mut failures): Settled) {
+        self.unanswered = self.unanswered + failures.len() - count;
         if let Some(Event::SettledThrough { settle_id: last, failures: earlier }) = self.out.back_mut()
             && earlier.len() + failures.len() <= limits::BATCH_ENTRIES
         {
@@ -392,6 +414,13 @@ impl ConsumeSession {
             }
         }
         self.broker.sessions.remove(self.id, &self.held);
+    }
+}
+
+fn failures_in(event: &Event) -> usize {
+    match event {
+        Event::SettledThrough { failures, .. } => failures.len(),
+        Event::Opened { .. } | Event::Delivery(_) | Event::Heartbeat(_) | Event::Draining => 0,
     }
 }
 
