@@ -135,6 +135,14 @@ async fn attributes_are_kept_as_they_were_set() {
     }
     assert_eq!(all["RedrivePolicy"], format!("{{\"deadLetterTargetArn\":\"{arn}\",\"maxReceiveCount\":5}}"));
     assert_eq!((&all["SqsManagedSseEnabled"], &all["QueueArn"]), (&json!("false"), &json!(arn.replace("dead", "q"))));
+    for allow in ["{\"redrivePermission\":\"allowAll\"}", ""] {
+        done(&broker, "SetQueueAttributes", &json!({"QueueUrl": url, "Attributes": {"RedriveAllowPolicy": allow}}))
+            .await;
+        let all = done(&broker, "GetQueueAttributes", &json!({"QueueUrl": url, "AttributeNames": ["All"]})).await;
+        let shown = all["Attributes"]["RedriveAllowPolicy"].as_str();
+        assert_eq!(shown, Some(allow).filter(|allow| !allow.is_empty()), "the default is shown when it was said");
+    }
+    create(&broker, "q", json!({"RedriveAllowPolicy": "{\"redrivePermission\":\"allowAll\"}"})).await;
     let none = json!({"Policy": "", "RedrivePolicy": "", "KmsMasterKeyId": "", "SqsManagedSseEnabled": "False"});
     done(&broker, "SetQueueAttributes", &json!({"QueueUrl": url, "Attributes": none})).await;
     let all = done(&broker, "GetQueueAttributes", &json!({"QueueUrl": url, "AttributeNames": ["All"]})).await;

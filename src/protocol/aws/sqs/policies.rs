@@ -56,7 +56,7 @@ pub(super) fn write_redrive(policy: &DeadLetterPolicy) -> String {
 /// Reads who may use a queue as a dead-letter queue; empty means everyone.
 pub(super) fn redrive_allow(text: &str) -> Result<RedriveAllowFields, Fault> {
     if text.trim().is_empty() {
-        return Ok(RedriveAllowFields::All);
+        return Ok(RedriveAllowFields::Unset);
     }
     let bad = |reason: &str| common::invalid_value(text, REDRIVE_ALLOW, reason);
     let json = Json::parse(text.as_bytes()).map_err(|_| bad("Amazon SQS can't parse the redrive allow policy."))?;
@@ -83,11 +83,12 @@ pub(super) fn redrive_allow(text: &str) -> Result<RedriveAllowFields, Fault> {
     }
 }
 
-/// `None` for the default, which no one set.
+/// `None` when nobody said.
 pub(super) fn write_redrive_allow(allow: &RedriveAllow) -> Option<String> {
     let mut writer = Writer::new(Form::Json);
     match allow {
-        RedriveAllow::All => return None,
+        RedriveAllow::Unset => return None,
+        RedriveAllow::All => writer.structure(|w| w.plain(PERMISSION, "allowAll")),
         RedriveAllow::None => writer.structure(|w| w.plain(PERMISSION, "denyAll")),
         RedriveAllow::Queues(queues) => writer.structure(|w| {
             w.plain(PERMISSION, "byQueue");
