@@ -68,7 +68,15 @@ pub(super) fn check_attributes(attributes: &[Attribute]) -> Result<(), Fault> {
         let text = format!("Number of message attributes [{count}] exceeds the allowed maximum [{ATTRIBUTES_MAX}].");
         return Err(common::invalid(text));
     }
-    attributes.iter().try_for_each(check_attribute)
+    attributes.iter().try_for_each(check_attribute)?;
+    // At most ten: comparing each with those before it beats a set.
+    let is_repeated = |at: usize, name: &str| attributes.iter().take(at).any(|earlier| earlier.name == name);
+    match attributes.iter().enumerate().find(|(at, attribute)| is_repeated(*at, &attribute.name)) {
+        Some((_, Attribute { name, .. })) => {
+            Err(common::invalid(format!("Message (user) attribute '{}' is there more than once.", shorten(name))))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_attribute(attribute: &Attribute) -> Result<(), Fault> {
@@ -289,6 +297,18 @@ mod tests {
         for bad in ["\0", "a\u{b}", "\u{1f}", "\u{fffe}", "x\u{ffff}"] {
             assert!(check_characters(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_name_stands_once_because_receivers_see_a_map() {
+        let named = |name: &str| Attribute {
+            name: name.into(),
+            data_type: "String".into(),
+            value: AttributeValue::Text("v".into()),
+        };
+        assert_eq!(check_attributes(&["a", "b", "A"].map(named)), Ok(()));
+        let refused = check_attributes(&["a", "b", "a"].map(named)).expect_err("twice");
+        assert_eq!(refused.message, "Message (user) attribute 'a' is there more than once.");
     }
 
     #[test]
