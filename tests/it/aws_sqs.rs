@@ -154,6 +154,25 @@ async fn attributes_are_kept_as_they_were_set() {
 }
 
 #[tokio::test]
+async fn a_move_to_a_queue_that_is_gone_names_none() {
+    let broker = start_dev(100).await;
+    let arn = |name: &str| format!("arn:aws:sqs:us-east-1:000000000000:{name}");
+    create(&broker, "dead", json!({})).await;
+    let policy = json!({"deadLetterTargetArn": arn("dead"), "maxReceiveCount": 1}).to_string();
+    create(&broker, "source", json!({"RedrivePolicy": policy})).await;
+    let target = create(&broker, "target", json!({})).await;
+    let start = json!({"SourceArn": arn("dead"), "DestinationArn": arn("target")});
+    done(&broker, "StartMessageMoveTask", &start).await;
+    let list = json!({"SourceArn": arn("dead")});
+    let listed = done(&broker, "ListMessageMoveTasks", &list).await;
+    assert_eq!(listed["Results"][0]["DestinationArn"], arn("target"));
+    done(&broker, "DeleteQueue", &json!({"QueueUrl": target})).await;
+    let listed = done(&broker, "ListMessageMoveTasks", &list).await;
+    let task = &listed["Results"][0];
+    assert_eq!((&task["SourceArn"], task.get("DestinationArn")), (&json!(arn("dead")), None));
+}
+
+#[tokio::test]
 async fn accounts_and_regions_are_apart() {
     let broker = start_dev(100).await;
     create(&broker, "q", json!({})).await;

@@ -18,7 +18,7 @@ use crate::{
             writer::{Form, Writer},
         },
     },
-    service::redrive::{ListRedrives, RedriveView, StartRedrive},
+    service::redrive::{DELETED, ListRedrives, RedriveView, StartRedrive},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use std::borrow::Cow;
@@ -91,7 +91,8 @@ fn write(w: &mut Writer, call: &Call, source: &QueuePath, redrive: &RedriveView)
     }
     w.plain("Status", status);
     w.plain(SOURCE, source.arn());
-    if let Some(arn) = name::arn_of_native(call, &redrive.destination_queue) {
+    let destination = Some(redrive.destination_queue.as_str()).filter(|name| *name != DELETED);
+    if let Some(arn) = destination.and_then(|name| name::arn_of_native(call, name)) {
         w.plain(DESTINATION, arn);
     }
     if redrive.max_messages_per_second > 0 {
