@@ -23,8 +23,8 @@ const COUNT: &str = "maxReceiveCount";
 const PERMISSION: &str = "redrivePermission";
 const SOURCES: &str = "sourceQueueArns";
 
-/// Reads a redrive policy; empty means none.
-pub(super) fn redrive(text: &str) -> Result<Option<DeadLetterFields>, Fault> {
+/// Reads the redrive policy of `source`; empty means none.
+pub(super) fn redrive(source: &QueuePath, text: &str) -> Result<Option<DeadLetterFields>, Fault> {
     if text.trim().is_empty() {
         return Ok(None);
     }
@@ -41,7 +41,25 @@ pub(super) fn redrive(text: &str) -> Result<Option<DeadLetterFields>, Fault> {
     let max_receive_count = in_range.ok_or_else(|| {
         bad(&format!("Invalid value for maxReceiveCount: {count}, valid values are from 1 to {most} both inclusive."))
     })?;
+    check_target(source, &target).map_err(bad)?;
     Ok(Some(DeadLetterFields { queue: target.to_string(), max_receive_count }))
+}
+
+/// What the two names alone tell.
+fn check_target(source: &QueuePath, target: &QueuePath) -> Result<(), &'static str> {
+    if target.account != source.account {
+        return Err("Dead-letter target owner should be same as the source.");
+    }
+    if target.region != source.region {
+        return Err("Dead-letter target must be in the same region as the source.");
+    }
+    if target.name.is_fifo() != source.name.is_fifo() {
+        return Err("Dead-letter target must be same type of queue as the source.");
+    }
+    if target == source {
+        return Err("Dead-letter target must be another queue than the source.");
+    }
+    Ok(())
 }
 
 pub(super) fn write_redrive(policy: &DeadLetterPolicy) -> String {
@@ -104,17 +122,37 @@ mod tests {
 
     const ARN: &str = "arn:aws:sqs:us-east-1:000000000000:dead";
 
+    fn read(source: &str, text: &str) -> Result<Option<DeadLetterFields>, Fault> {
+        redrive(&name::of_arn(source).expect("an ARN"), text)
+    }
+
     #[test]
     fn a_count_is_a_number_or_its_text() {
         for count in ["3", "\"3\""] {
             let text = format!("{{\"deadLetterTargetArn\":\"{ARN}\", \"maxReceiveCount\": {count}}}");
-            let fields = redrive(&text).expect("valid").expect("given");
+            let fields = read(&ARN.replace("dead", "q"), &text).expect("valid").expect("given");
             assert_eq!((fields.max_receive_count, fields.queue.ends_with("/queues/dead")), (3, true));
         }
         for bad in ["{}", "[]", "{\"maxReceiveCount\":1}", &format!("{{\"deadLetterTargetArn\":\"{ARN}\"}}")] {
-            assert!(redrive(bad).is_err(), "{bad}");
+            assert!(read(ARN, bad).is_err(), "{bad}");
         }
-        assert_eq!(redrive(""), Ok(None));
+        assert_eq!(read(ARN, ""), Ok(None));
+    }
+
+    #[test]
+    fn a_target_is_another_queue_of_the_same_kind_owner_and_region() {
+        let policy = format!("{{\"deadLetterTargetArn\":\"{ARN}\",\"maxReceiveCount\":1}}");
+        for (source, why) in [
+            ("arn:aws:sqs:us-east-1:111111111111:q", "owner should be same as the source"),
+            ("arn:aws:sqs:eu-north-1:000000000000:q", "must be in the same region as the source"),
+            ("arn:aws:sqs:us-east-1:000000000000:q.fifo", "must be same type of queue as the source"),
+            (ARN, "must be another queue than the source"),
+        ] {
+            let refused = read(source, &policy).expect_err(source).message;
+            let wanted =
+                format!("Value {policy} for parameter RedrivePolicy is invalid. Reason: Dead-letter target {why}.");
+            assert_eq!(refused, wanted);
+        }
     }
 
     #[test]

@@ -42,14 +42,11 @@ pub(in crate::protocol::aws) async fn create(call: &Call, input: &Input<'_>) -> 
     let wants_fifo = pairs.iter().any(says_fifo);
     let parsed = QueueName::parse(&name).ok().filter(|name| name.is_fifo() == wants_fifo);
     let parsed = parsed.ok_or_else(|| common::invalid(if wants_fifo { BAD_FIFO_NAME } else { BAD_NAME }))?;
-    let mut given = attributes::read(Of::New { is_fifo: wants_fifo }, &pairs)?;
+    let queue_id = parsed.as_str().to_owned();
+    let path = QueuePath { account: call.caller.account.clone(), region: call.caller.region.clone(), name: parsed };
+    let mut given = attributes::read(Of::New(&path), &pairs)?;
     given.fields.tags = tags.filter(|tags| !tags.is_empty()).map(|tags| tags.into_iter().collect());
-    let request = CreateQueue {
-        queue_id: parsed.as_str().to_owned(),
-        is_fifo: Some(wants_fifo),
-        fields: given.fields,
-        ..CreateQueue::default()
-    };
+    let request = CreateQueue { queue_id, is_fifo: Some(wants_fifo), fields: given.fields, ..CreateQueue::default() };
     let created = call.broker.create_queue(&call.caller, request).await;
     let view =
         created.map_err(|refusal| attributes::fault(refusal, &pairs).unwrap_or_else(|refusal| call.fault(refusal)))?;
@@ -93,7 +90,7 @@ pub(in crate::protocol::aws) async fn set_attributes(call: &Call, input: &Input<
     let path = name::of_call(call, input)?;
     let pairs = input.pairs(("Attributes", "Attribute"), ("Name", "Value"))?;
     let pairs = pairs.filter(|pairs| !pairs.is_empty()).ok_or_else(|| common::missing("Attributes"))?;
-    let given = attributes::read(Of::Existing { is_fifo: path.name.is_fifo() }, &pairs)?;
+    let given = attributes::read(Of::Existing(&path), &pairs)?;
     let request =
         UpdateQueue { name: name::native(call, &path).into_owned(), fields: given.fields, ..UpdateQueue::default() };
     call.broker
