@@ -154,6 +154,22 @@ async fn attributes_are_kept_as_they_were_set() {
 }
 
 #[tokio::test]
+async fn a_batch_hides_by_the_queues_own_timeout_where_it_says_none() {
+    let broker = start_dev(100).await;
+    let url = create(&broker, "q", json!({"VisibilityTimeout": "0"})).await;
+    done(&broker, "SendMessage", &json!({"QueueUrl": url, "MessageBody": "m"})).await;
+    let held = done(&broker, "ReceiveMessage", &json!({"QueueUrl": url, "VisibilityTimeout": 600})).await;
+    let handle = &held["Messages"][0]["ReceiptHandle"];
+    let alone = call(&broker, "ChangeMessageVisibility", &json!({"QueueUrl": url, "ReceiptHandle": handle})).await;
+    assert_eq!(alone.header("x-amzn-query-error"), "MissingParameter;Sender", "a single change has to say it");
+    let entries = json!([{"Id": "1", "ReceiptHandle": handle}]);
+    let changed = done(&broker, "ChangeMessageVisibilityBatch", &json!({"QueueUrl": url, "Entries": entries})).await;
+    assert_eq!(changed, json!({"Successful": [{"Id": "1"}]}));
+    let again = done(&broker, "ReceiveMessage", &json!({"QueueUrl": url})).await;
+    assert_eq!(again["Messages"][0]["Body"], "m", "the queue's own is none at all");
+}
+
+#[tokio::test]
 async fn a_move_to_a_queue_that_is_gone_names_none() {
     let broker = start_dev(100).await;
     let arn = |name: &str| format!("arn:aws:sqs:us-east-1:000000000000:{name}");
