@@ -3,7 +3,7 @@
 use super::{
     attributes::{self, Of, Wanted},
     message::shorten,
-    name,
+    name, tags,
 };
 use crate::{
     base::{
@@ -38,6 +38,7 @@ pub(in crate::protocol::aws) async fn create(call: &Call, input: &Input<'_>) -> 
     let name = input.text("QueueName")?.ok_or_else(|| common::missing("QueueName"))?;
     let pairs = input.pairs(("Attributes", "Attribute"), ("Name", "Value"))?.unwrap_or_default();
     let tags = input.pairs(("tags", "Tag"), ("Key", "Value"))?;
+    tags::check(tags.as_deref().unwrap_or_default())?;
     let says_fifo = |(name, value): &(String, String)| name == "FifoQueue" && value.eq_ignore_ascii_case("true");
     let wants_fifo = pairs.iter().any(says_fifo);
     let parsed = QueueName::parse(&name).ok().filter(|name| name.is_fifo() == wants_fifo);
@@ -48,8 +49,8 @@ pub(in crate::protocol::aws) async fn create(call: &Call, input: &Input<'_>) -> 
     given.fields.tags = tags.filter(|tags| !tags.is_empty()).map(|tags| tags.into_iter().collect());
     let request = CreateQueue { queue_id, is_fifo: Some(wants_fifo), fields: given.fields, ..CreateQueue::default() };
     let created = call.broker.create_queue(&call.caller, request).await;
-    let view =
-        created.map_err(|refusal| attributes::fault(refusal, &pairs).unwrap_or_else(|refusal| call.fault(refusal)))?;
+    let fault = |refusal| tags::too_many(call, refusal, path.name.as_str());
+    let view = created.map_err(|refusal| attributes::fault(refusal, &pairs).unwrap_or_else(fault))?;
     Ok(call.reply(128, |w| w.text("QueueUrl", &name::url(call, &view.definition.path))))
 }
 
