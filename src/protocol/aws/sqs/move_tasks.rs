@@ -35,6 +35,9 @@ pub(in crate::protocol::aws) async fn start(call: &Call, input: &Input<'_>) -> R
         Some(arn) if !arn.is_empty() => Some(queue_of(&arn, DESTINATION)?),
         _ => None,
     };
+    if let Some(destination) = &destination {
+        check_destination(&source, destination)?;
+    }
     let rate = input.integer(RATE)?;
     let most = limits::REDRIVE_VELOCITY_MAX;
     let fits = |rate: i64| u32::try_from(rate).ok().filter(|rate| (1..=most).contains(rate));
@@ -51,6 +54,16 @@ pub(in crate::protocol::aws) async fn start(call: &Call, input: &Input<'_>) -> R
     let started = call.broker.start_redrive(&call.caller, request).await;
     let redrive = started.map_err(|refusal| fault(call, refusal))?;
     Ok(call.reply(192, |w| w.plain(HANDLE, task_handle(&source, &redrive))))
+}
+
+/// What the two names alone tell.
+fn check_destination(source: &QueuePath, destination: &QueuePath) -> Result<(), Fault> {
+    let reason = match (source == destination, source.name.is_fifo() == destination.name.is_fifo()) {
+        (true, _) => "Must be another queue than the source.",
+        (false, false) => "Must be same type of queue as the source.",
+        (false, true) => return Ok(()),
+    };
+    Err(common::invalid_value(destination.arn(), DESTINATION, reason))
 }
 
 pub(in crate::protocol::aws) async fn list(call: &Call, input: &Input<'_>) -> Result<Reply, Fault> {

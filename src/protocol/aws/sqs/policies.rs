@@ -31,9 +31,10 @@ pub(super) fn redrive(source: &QueuePath, text: &str) -> Result<Option<DeadLette
     let bad = |reason: &str| common::invalid_value(text, REDRIVE, reason);
     let json = Json::parse(text.as_bytes()).map_err(|_| bad("Redrive policy is not a valid JSON map."))?;
     let missing = |name: &str| bad(&format!("Redrive policy does not contain mandatory attribute: {name}."));
+    // Of two that are missing AWS names this one.
+    let count = json.member(COUNT).ok_or_else(|| missing(COUNT))?;
     let target = json.member(TARGET).ok_or_else(|| missing(TARGET))?.as_text().and_then(name::of_arn);
     let target = target.ok_or_else(|| bad("Dead-letter target must be the ARN of an SQS queue."))?;
-    let count = json.member(COUNT).ok_or_else(|| missing(COUNT))?;
     let count = count.as_integer().or_else(|| count.as_text()?.trim().parse().ok());
     let count = count.ok_or_else(|| bad("maxReceiveCount must be a number."))?;
     let most = limits::MAX_RECEIVE_COUNT_MAX;
