@@ -111,6 +111,19 @@ async fn both_protocols_settle_each_others_receipts() {
 }
 
 #[tokio::test]
+async fn what_xml_cannot_carry_of_a_native_message_is_replaced_and_the_digest_fits() {
+    let broker = start_dev(100).await;
+    let url = create(&broker, "q", json!({"VisibilityTimeout": "0"})).await;
+    let messages = vec![wire::Message { body: b"a\x01b\xff".to_vec().into(), ..wire::Message::default() }];
+    broker.queues().await.send(wire::SendRequest { queue: "q".into(), messages, durability: 0 }).await.unwrap();
+    let received = query(&broker, "/000000000000/q", "ReceiveMessage", &json!({})).await;
+    assert_eq!(received.xml("Body").as_deref(), Some("a\u{fffd}b\u{fffd}"));
+    assert_eq!(received.xml("MD5OfBody").as_deref(), Some("c5b435636df08589a3b21d4091db850d"));
+    let received = done(&broker, "ReceiveMessage", &json!({"QueueUrl": url})).await;
+    assert_eq!(received["Messages"][0]["Body"], "a\u{1}b\u{fffd}", "JSON can say it");
+}
+
+#[tokio::test]
 async fn attributes_are_kept_as_they_were_set() {
     let broker = start_dev(100).await;
     create(&broker, "dead", json!({})).await;

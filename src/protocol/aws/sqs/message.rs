@@ -5,7 +5,7 @@ use crate::{
     protocol::aws::{
         errors::sqs,
         fault::{Fault, common},
-        wire::{digest, writer::Writer},
+        wire::{digest, writer::Writer, xml},
     },
     service::words::{Attribute, AttributeValue, Payload},
 };
@@ -31,12 +31,7 @@ pub(super) fn check_characters(text: &str) -> Result<(), Fault> {
     if !text.bytes().fold(false, |found, byte| found | is_suspect(byte)) {
         return Ok(());
     }
-    let is_legal = |c: char| match c {
-        '\t' | '\n' | '\r' => true,
-        '\u{fffe}' | '\u{ffff}' => false,
-        c => c >= ' ',
-    };
-    if text.chars().all(is_legal) {
+    if text.chars().all(xml::has) {
         return Ok(());
     }
     const TEXT: &str = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | \
@@ -235,8 +230,8 @@ impl View<'_> {
         let payload = self.payload;
         w.plain("MessageId", payload.message_id);
         w.plain("ReceiptHandle", self.receipt_handle);
-        // A native producer may send bytes; XML and JSON carry text.
-        let body = String::from_utf8_lossy(&payload.body);
+        // A native producer may send bytes; XML and JSON carry text. The digest is of what is read.
+        let body = w.as_read(String::from_utf8_lossy(&payload.body));
         w.plain("MD5OfBody", digest::of_body(body.as_bytes()).as_str());
         w.text("Body", &body);
         if system != SystemNames::default() {
