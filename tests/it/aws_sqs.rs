@@ -2,7 +2,7 @@
 
 use crate::{
     aws::{Answer, call, done, query, send},
-    broker::{KEY_ID, SECRET, TestBroker, bodies, message, start, start_dev},
+    broker::{KEY_ID, SECRET, TestBroker, bodies, message, soon, start, start_dev},
 };
 use aws_credential_types::Credentials;
 use aws_sigv4::{
@@ -199,6 +199,38 @@ async fn a_move_to_a_queue_that_is_gone_names_none() {
     let listed = done(&broker, "ListMessageMoveTasks", &list).await;
     let task = &listed["Results"][0];
     assert_eq!((&task["SourceArn"], task.get("DestinationArn")), (&json!(arn("dead")), None));
+}
+
+#[tokio::test]
+async fn a_move_that_fails_says_why_in_the_words_of_sqs() {
+    let broker = start_dev(100).await;
+    let arn = |name: &str| format!("arn:aws:sqs:us-east-1:000000000000:{name}");
+    let dead = create(&broker, "dead", json!({})).await;
+    let policy = json!({"deadLetterTargetArn": arn("dead"), "maxReceiveCount": 1}).to_string();
+    let source = create(&broker, "source", json!({"RedrivePolicy": policy, "VisibilityTimeout": "0"})).await;
+    create(&broker, "other", json!({"RedrivePolicy": policy})).await;
+    let failure = || async {
+        done(&broker, "StartMessageMoveTask", &json!({"SourceArn": arn("dead")})).await;
+        loop {
+            let task =
+                done(&broker, "ListMessageMoveTasks", &json!({"SourceArn": arn("dead")})).await["Results"][0].clone();
+            if task["Status"] != "RUNNING" {
+                assert_eq!(task["Status"], "FAILED", "{task}");
+                break task["FailureReason"].as_str().unwrap().to_owned();
+            }
+        }
+    };
+    done(&broker, "SendMessage", &json!({"QueueUrl": source, "MessageBody": "poison"})).await;
+    for _ in 0..2 {
+        done(&broker, "ReceiveMessage", &json!({"QueueUrl": source})).await;
+    }
+    let letter = json!({"QueueUrl": dead, "WaitTimeSeconds": 20, "VisibilityTimeout": 0});
+    assert_eq!(done(&broker, "ReceiveMessage", &letter).await["Messages"][0]["Body"], "poison");
+    done(&broker, "DeleteQueue", &json!({"QueueUrl": source})).await;
+    assert_eq!(soon(failure()).await, "AWS.SimpleQueueService.NonExistentQueue");
+    done(&broker, "PurgeQueue", &json!({"QueueUrl": dead})).await;
+    done(&broker, "SendMessage", &json!({"QueueUrl": dead, "MessageBody": "sent here"})).await;
+    assert_eq!(soon(failure()).await, "CouldNotDetermineMessageSource");
 }
 
 #[tokio::test]

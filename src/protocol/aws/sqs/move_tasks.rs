@@ -7,7 +7,7 @@ use crate::{
         name::QueuePath,
         reason::{Reason, Refusal},
     },
-    domain::queue::event::RedriveOutcome,
+    domain::queue::{event::RedriveOutcome, redrive::NO_SOURCE},
     protocol::aws::{
         call::{Call, Reply},
         errors::sqs,
@@ -114,7 +114,9 @@ fn write(w: &mut Writer, call: &Call, source: &QueuePath, redrive: &RedriveView)
     w.number("ApproximateNumberOfMessagesMoved", redrive.messages_moved);
     w.number("ApproximateNumberOfMessagesToMove", redrive.messages_to_move);
     if let Some(why) = failure {
-        w.text("FailureReason", why);
+        let is_unknown = why.ends_with(NO_SOURCE);
+        let gone = sqs::QUEUE_DOES_NOT_EXIST.query_code;
+        w.plain("FailureReason", if is_unknown { "CouldNotDetermineMessageSource" } else { gone });
     }
     w.number("StartedTimestamp", redrive.started.as_millis());
 }
