@@ -58,7 +58,7 @@ impl Default for QueueOptions {
             receive_wait: Duration::ZERO,
             max_message_bytes: limits::MESSAGE_BYTES_MAX,
             dead_letter: None,
-            redrive_allow: RedriveAllow::All,
+            redrive_allow: RedriveAllow::Unset,
             policy: String::new(),
             encryption: Encryption::default(),
             tags: BTreeMap::new(),
@@ -93,7 +93,9 @@ pub struct DeadLetterPolicy {
 /// Which queues may name this one as their dead-letter queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RedriveAllow {
+    /// Nobody said: all may.
     #[default]
+    Unset,
     All,
     None,
     Queues(Vec<QueuePath>),
@@ -102,10 +104,16 @@ pub enum RedriveAllow {
 impl RedriveAllow {
     pub fn allows(&self, source: &QueuePath) -> bool {
         match self {
-            Self::All => true,
+            Self::Unset | Self::All => true,
             Self::None => false,
             Self::Queues(queues) => queues.contains(source),
         }
+    }
+
+    /// Whether both let the same queues in.
+    pub fn means(&self, other: &Self) -> bool {
+        let to_all = |allow: &Self| matches!(allow, Self::Unset | Self::All);
+        self == other || to_all(self) && to_all(other)
     }
 }
 

@@ -89,6 +89,7 @@ fn read(body: &[u8]) -> Option<Receipt> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const RECEIPT: Receipt =
         Receipt { partition: PartitionId(3), queue: QueueId(7), seq: MessageSeq(1 << 40), lease: LeaseId(9) };
@@ -118,6 +119,30 @@ mod tests {
         let foreign = Receipts::new(&[2; 32]).handle(&RECEIPT);
         for bad in [foreign.as_str(), "", "garbage", "ä", &"A".repeat(60), &"A".repeat(4000)] {
             assert!(receipts.parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic_or_passes_for_a_handle(text in prop_oneof![".{0,200}", "[A-Za-z0-9_-]{60}"]) {
+            prop_assert!(Receipts::new(&[1; 32]).parse(&text).is_err());
+        }
+
+        #[test]
+        fn no_bytes_with_a_mac_of_ours_make_the_reader_panic(body in prop::collection::vec(any::<u8>(), BODY_BYTES)) {
+            let receipts = Receipts::new(&[1; 32]);
+            let mac = receipts.mac(&body).finalize().into_bytes();
+            let handle = URL_SAFE_NO_PAD.encode([&body[..], &mac[..MAC_BYTES]].concat());
+            prop_assert_eq!(receipts.parse(&handle).is_ok(), body[0] == VERSION);
+        }
+
+        #[test]
+        fn a_handle_with_other_bytes_in_it_is_refused(at in 0..60usize, letter in "[A-Za-z0-9_ä=-]", cut in 0..60usize) {
+            let receipts = Receipts::new(&[1; 32]);
+            let good = receipts.handle(&RECEIPT);
+            let changed = format!("{}{letter}{}", &good[..at], &good[at + 1..]);
+            prop_assert_eq!(receipts.parse(&changed).is_ok(), changed == good);
+            prop_assert!(receipts.parse(&good[..cut]).is_err() && receipts.parse(&(good + &letter)).is_err());
         }
     }
 }

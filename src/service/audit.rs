@@ -2,6 +2,7 @@
 //! where, what, on what, and the decision; never a secret and never a message.
 
 use super::{
+    access::key::AccessKey,
     authorise::{Action, Deciding, Resource},
     broker::{Caller, Via},
     check,
@@ -32,6 +33,13 @@ pub(super) fn denied(
     tracing::warn!(
         target: "audit", who, key, %from, action, %resource, decision = "denied", policy, statement, why = %refusal
     );
+}
+
+/// A key that was made or taken away. Which one is known only when it is done; that it was allowed is written already.
+pub(super) fn changed_key(caller: &Caller, action: Action, changed: &AccessKey) {
+    let (who, key, from) = subject(caller);
+    let resource = format_args!("access key {} of {}", changed.id, changed.arn());
+    tracing::info!(target: "audit", who, key, %from, action = action.as_str(), %resource, decision = "done");
 }
 
 fn subject(caller: &Caller) -> (&str, &str, From) {

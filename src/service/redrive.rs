@@ -18,6 +18,8 @@ use crate::{
     engine::message,
 };
 
+/// Stands for the name of a destination that is not there any more; no name, because names are given in full.
+pub const DELETED: &str = "deleted";
 const RULE: &str = "namespaces/{namespace}/queues/{queue}/redrives/{redrive}";
 
 #[derive(Clone, Debug, Default)]
@@ -139,7 +141,7 @@ impl Broker {
     fn redrive_view(&self, source: &QueueDefinition, redrive: message::Redrive) -> RedriveView {
         let name_of = |id: QueueId| {
             let queue = self.engine.queue_by_id(id);
-            queue.map_or_else(|| "deleted".to_owned(), |queue| queue.path.seen_from(self.region()).to_string())
+            queue.map_or_else(|| DELETED.to_owned(), |queue| queue.path.seen_from(self.region()).to_string())
         };
         let source = source.path.seen_from(self.region());
         RedriveView {

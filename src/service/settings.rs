@@ -56,6 +56,8 @@ pub struct DeadLetterFields {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RedriveAllowFields {
+    /// As if nobody had ever said.
+    Unset,
     All,
     None,
     /// Names of queues, full or bare.
@@ -199,6 +201,7 @@ fn lay_encryption(options: &mut QueueOptions, fields: &QueueFields) -> Result<()
 fn redrive_allow(caller: &Caller, fields: &RedriveAllowFields) -> Result<RedriveAllow, Refusal> {
     const FIELD: &str = "queue.redrive_allow_policy.source_queues";
     let names = match fields {
+        RedriveAllowFields::Unset => return Ok(RedriveAllow::Unset),
         RedriveAllowFields::All => return Ok(RedriveAllow::All),
         RedriveAllowFields::None => return Ok(RedriveAllow::None),
         RedriveAllowFields::Queues(names) => names,
@@ -275,7 +278,7 @@ pub(super) fn first_difference(
         ("receive_wait", fields.receive_wait.is_some(), wanted.receive_wait == found.receive_wait),
         ("max_message_bytes", fields.max_message_bytes.is_some(), wanted.max_message_bytes == found.max_message_bytes),
         ("dead_letter_policy", fields.dead_letter.is_some(), wanted.dead_letter == found.dead_letter),
-        ("redrive_allow_policy", fields.redrive_allow.is_some(), wanted.redrive_allow == found.redrive_allow),
+        ("redrive_allow_policy", fields.redrive_allow.is_some(), wanted.redrive_allow.means(&found.redrive_allow)),
         (
             "fifo.content_based_deduplication",
             fields.content_based_deduplication.is_some(),

@@ -31,6 +31,7 @@ pub enum Decision {
         keep_receive_count: bool,
     },
     Extend {
+        /// Unset: as the queue says.
         visibility_timeout: Option<Duration>,
     },
     DeadLetter {
@@ -166,7 +167,7 @@ fn parse_one(
         }
         Decision::Extend { visibility_timeout } => {
             const FIELD: &str = "extend.visibility_timeout";
-            let timeout = visibility_timeout.ok_or_else(|| check::outside(FIELD, "unset", "0s to 12h"))?;
+            let timeout = visibility_timeout.unwrap_or(queue.options.visibility_timeout);
             let timeout = check::duration(FIELD, timeout, Duration::ZERO, limits::VISIBILITY_TIMEOUT_MAX)?;
             Outcome::Extend { visibility_timeout: timeout }
         }

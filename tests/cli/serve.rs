@@ -353,11 +353,13 @@ fn denied_and_administrative_calls_are_in_the_audit_log() {
     assert_eq!(server.client(&["queue", "send", "orders", "hello"]).code, 0);
     assert_eq!(server.client_with((KEY.0, "wrong"), &["queue", "list"]).code, 5);
     assert_eq!(server.client(&["queue", "get", "namespaces/111111111111/queues/orders"]).code, 5);
+    let key = ["access", "key", "create", "--user", "bob", "--account", "111111111111"];
+    assert_eq!(server.client(&key).code, 0);
     assert_eq!(server.end(), 0);
     let mut events: Vec<serde_json::Value> =
         log.join().unwrap().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     events.retain(|event| event["target"] == "audit");
-    let [created, unknown, denied] = &events[..] else { panic!("{events:?}") };
+    let [created, unknown, denied, allowed, key] = &events[..] else { panic!("{events:?}") };
     assert_eq!(created["who"], "arn:aws:iam::000000000000:user/admin");
     assert_eq!((&created["key"], &created["from"]), (&KEY.0.into(), &"127.0.0.1".into()));
     assert_eq!((&created["action"], &created["decision"]), (&"sqs:CreateQueue".into(), &"allowed".into()));
@@ -365,6 +367,10 @@ fn denied_and_administrative_calls_are_in_the_audit_log() {
     assert_eq!((&unknown["who"], &unknown["decision"]), (&"unknown".into(), &"denied".into()));
     assert_eq!((&denied["decision"], &denied["level"]), (&"denied".into(), &"WARN".into()));
     assert!(denied["why"].is_string() && denied["resource"].as_str().unwrap().contains("111111111111"));
+    assert_eq!((&allowed["action"], &allowed["decision"]), (&"forebay:CreateAccessKey".into(), &"allowed".into()));
+    assert_eq!((&key["who"], &key["decision"]), (&created["who"], &"done".into()));
+    let (start, end) = ("access key AKIA", " of arn:aws:iam::111111111111:user/bob");
+    assert!(key["resource"].as_str().is_some_and(|key| key.starts_with(start) && key.ends_with(end)), "{key}");
 }
 
 #[test]

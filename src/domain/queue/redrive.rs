@@ -14,6 +14,10 @@ use crate::base::{
 };
 use std::sync::Arc;
 
+/// How the reason ends of a redrive that found a message which was sent to the queue itself. The other reason to fail is a
+/// queue that is gone.
+pub const NO_SOURCE: &str = "came from no other queue and no destination is given";
+
 /// A redrive, as operators see it and a checkpoint keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedriveView {
@@ -176,7 +180,7 @@ impl Queue {
     ) -> Result<QueueId, Arc<str>> {
         let source = || self.pages.get(seq).and_then(|message| message.rare().dead_letter_source);
         let to = to.or_else(source);
-        let to = to.ok_or_else(|| format!("message {seq} came from no other queue and no destination is given"))?;
+        let to = to.ok_or_else(|| format!("message {seq} {NO_SOURCE}"))?;
         if exists(to) { Ok(to) } else { Err(format!("queue {to} does not exist any more").into()) }
     }
 }

@@ -166,7 +166,8 @@ fn encryption_from(encryption: Option<wire::Encryption>) -> Encryption {
 
 fn allow_to(allow: &RedriveAllow) -> wire::RedriveAllow {
     match allow {
-        RedriveAllow::All => wire::RedriveAllow::default(),
+        RedriveAllow::Unset => wire::RedriveAllow::default(),
+        RedriveAllow::All => wire::RedriveAllow { all: true, ..Default::default() },
         RedriveAllow::None => wire::RedriveAllow { none: true, ..Default::default() },
         RedriveAllow::Queues(queues) => wire::RedriveAllow {
             by_queue: true,
@@ -181,7 +182,11 @@ fn allow_from(allow: &wire::RedriveAllow, home: &Namespace) -> Result<RedriveAll
         let queues = allow.queues.iter().map(|text| QueuePath::parse(text, home.clone()));
         return Ok(RedriveAllow::Queues(queues.collect::<Result<_, _>>().map_err(|_| DecodeError::Missing("queue"))?));
     }
-    Ok(if allow.none { RedriveAllow::None } else { RedriveAllow::All })
+    Ok(match (allow.none, allow.all) {
+        (true, _) => RedriveAllow::None,
+        (false, true) => RedriveAllow::All,
+        (false, false) => RedriveAllow::Unset,
+    })
 }
 
 pub(crate) fn path_from(account: &str, region: &str, name: &str) -> Result<QueuePath, DecodeError> {

@@ -134,6 +134,10 @@ fn every_record_reads_back_as_it_was_written() {
         Record::Defined(Arc::new(definition())),
         Record::Removed { id: QUEUE, path: path("a.fifo"), at: AT },
     ]);
+    records.extend([RedriveAllow::Unset, RedriveAllow::All, RedriveAllow::None].map(|redrive_allow| {
+        let options = QueueOptions { redrive_allow, ..definition().options };
+        Record::Defined(Arc::new(QueueDefinition { options, ..definition() }))
+    }));
     for record in records {
         let mut frame = frame();
         let at = push(&mut frame, &record);

@@ -94,7 +94,7 @@ fn defaults(given: QueueFields) -> QueueFields {
         receive_wait: given.receive_wait.or(Some(base.receive_wait)),
         max_message_bytes: given.max_message_bytes.or(Some(base.max_message_bytes)),
         dead_letter: given.dead_letter.or(Some(None)),
-        redrive_allow: given.redrive_allow.or(Some(RedriveAllowFields::All)),
+        redrive_allow: given.redrive_allow.or(Some(RedriveAllowFields::Unset)),
         content_based_deduplication: given.content_based_deduplication.or(Some(false)),
         deduplication_scope: given.deduplication_scope.or(Some(Scope::Queue)),
         throughput_limit_scope: given.throughput_limit_scope.or(Some(Scope::Queue)),
@@ -219,7 +219,7 @@ fn to_scope(scope: Scope) -> wire::FifoScope {
 
 fn to_redrive_allow(region: &Region, allow: &RedriveAllow) -> wire::RedriveAllowPolicy {
     let (permission, source_queues) = match allow {
-        RedriveAllow::All => (wire::RedrivePermission::AllowAll, Vec::new()),
+        RedriveAllow::Unset | RedriveAllow::All => (wire::RedrivePermission::AllowAll, Vec::new()),
         RedriveAllow::None => (wire::RedrivePermission::DenyAll, Vec::new()),
         RedriveAllow::Queues(queues) => {
             (wire::RedrivePermission::ByQueue, queues.iter().map(|queue| queue.seen_from(region).to_string()).collect())

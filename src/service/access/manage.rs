@@ -12,7 +12,9 @@ use crate::{
         secret::Secret,
         time::Timestamp,
     },
+    engine::access::StoredKey,
     service::{
+        audit,
         authorise::{Action, Resource},
         broker::{Broker, Caller},
         check,
@@ -75,7 +77,7 @@ impl Broker {
         self.may_manage(caller, Action::CreateAccessKey, &new.account)?;
         let (id, secret) = self.new_access_key();
         let (now, stored) = (self.now(), new.with(self.now(), id, secret)?);
-        self.blocking(move |keys| keys.add(now, stored)).await
+        self.add_key(caller, now, stored).await
     }
 
     pub async fn import_access_key(
@@ -86,7 +88,7 @@ impl Broker {
         let new = request.key.for_account(&caller.account)?;
         self.may_manage(caller, Action::CreateAccessKey, &new.account)?;
         let (now, stored) = (self.now(), new.with(self.now(), request.id, request.secret)?);
-        self.blocking(move |keys| keys.add(now, stored)).await
+        self.add_key(caller, now, stored).await
     }
 
     pub fn list_access_keys(&self, caller: &Caller, request: &ListAccessKeys) -> Result<AccessKeyPage, Refusal> {
@@ -104,11 +106,20 @@ impl Broker {
         }
         // A foreign account's key is as good as none: its id is not confirmed.
         let visible = |key: &Arc<AccessKey>| key.account == caller.account || caller.account == self.facts.account;
-        let account = self.access.find(id).filter(visible).map(|key| key.account.clone());
-        self.may_manage(caller, Action::RevokeAccessKey, account.as_ref().unwrap_or(&caller.account))?;
-        account.ok_or_else(|| not_found(id))?;
+        let found = self.access.find(id).filter(visible);
+        let account = found.as_ref().map_or(&caller.account, |key| &key.account);
+        self.may_manage(caller, Action::RevokeAccessKey, account)?;
+        let key = found.ok_or_else(|| not_found(id))?;
         let (now, id) = (self.now(), id.to_owned());
-        self.blocking(move |keys| keys.revoke(now, &id, delete)).await
+        self.blocking(move |keys| keys.revoke(now, &id, delete)).await?;
+        audit::changed_key(caller, Action::RevokeAccessKey, &key);
+        Ok(())
+    }
+
+    async fn add_key(&self, caller: &Caller, now: Timestamp, key: StoredKey) -> Result<Arc<AccessKey>, Refusal> {
+        let key = self.blocking(move |keys| keys.add(now, key)).await?;
+        audit::changed_key(caller, Action::CreateAccessKey, &key);
+        Ok(key)
     }
 
     fn may_manage(&self, caller: &Caller, action: Action, account: &AccountId) -> Result<(), Refusal> {

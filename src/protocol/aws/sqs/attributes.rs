@@ -2,7 +2,11 @@
 
 use super::policies;
 use crate::{
-    base::{limits, reason::Refusal},
+    base::{
+        limits,
+        name::QueuePath,
+        reason::{Reason, Refusal},
+    },
     domain::queue::settings::Scope,
     protocol::aws::{
         errors::sqs,
@@ -53,15 +57,11 @@ fn invalid(name: &str) -> Fault {
 }
 
 /// The queue that attributes are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Of {
-    /// One that is made now; FIFO by its name.
-    New {
-        is_fifo: bool,
-    },
-    Existing {
-        is_fifo: bool,
-    },
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Of<'a> {
+    /// One that is made now.
+    New(&'a QueuePath),
+    Existing(&'a QueuePath),
 }
 
 /// What attributes say.
@@ -73,7 +73,7 @@ pub(super) struct Given {
 }
 
 /// Reads attributes; of two of the same name the last counts.
-pub(super) fn read(of: Of, pairs: &[(String, String)]) -> Result<Given, Fault> {
+pub(super) fn read(of: Of<'_>, pairs: &[(String, String)]) -> Result<Given, Fault> {
     let mut given = Given::default();
     for (name, value) in pairs {
         read_one(of, &mut given, name, value)?;
@@ -88,8 +88,9 @@ pub(super) fn read(of: Of, pairs: &[(String, String)]) -> Result<Given, Fault> {
     Ok(given)
 }
 
-fn read_one(of: Of, given: &mut Given, name: &str, value: &str) -> Result<(), Fault> {
-    let (Of::New { is_fifo } | Of::Existing { is_fifo }) = of;
+fn read_one(of: Of<'_>, given: &mut Given, name: &str, value: &str) -> Result<(), Fault> {
+    let (Of::New(queue) | Of::Existing(queue)) = of;
+    let is_fifo = queue.name.is_fifo();
     let fields = &mut given.fields;
     match name {
         "DelaySeconds" => fields.delay = Some(seconds(name, value, 0..=limits::DELAY_MAX.as_secs())?),
@@ -110,7 +111,7 @@ fn read_one(of: Of, given: &mut Given, name: &str, value: &str) -> Result<(), Fa
             fields.visibility_timeout = Some(seconds(name, value, 0..=most)?);
         }
         "Policy" => fields.policy = Some(value.to_owned()),
-        policies::REDRIVE => fields.dead_letter = Some(policies::redrive(value)?),
+        policies::REDRIVE => fields.dead_letter = Some(policies::redrive(queue, value)?),
         policies::REDRIVE_ALLOW => fields.redrive_allow = Some(policies::redrive_allow(value)?),
         "KmsMasterKeyId" => fields.encryption_key = Some(value.to_owned()),
         "KmsDataKeyReusePeriodSeconds" => {
@@ -140,15 +141,15 @@ fn read_one(of: Of, given: &mut Given, name: &str, value: &str) -> Result<(), Fa
     Ok(())
 }
 
-fn check_fifo(of: Of, value: &str) -> Result<(), Fault> {
+fn check_fifo(of: Of<'_>, value: &str) -> Result<(), Fault> {
     match of {
-        Of::New { .. } if value.eq_ignore_ascii_case("true") => Ok(()),
-        Of::New { .. } | Of::Existing { is_fifo: false } => Err(unknown("FifoQueue")),
-        Of::Existing { is_fifo: true } => {
+        Of::New(_) if value.eq_ignore_ascii_case("true") => Ok(()),
+        Of::Existing(queue) if queue.name.is_fifo() => {
             const TEXT: &str =
                 "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.";
             Err(Fault::new(&sqs::INVALID_ATTRIBUTE_VALUE, TEXT))
         }
+        Of::New(_) | Of::Existing(_) => Err(unknown("FifoQueue")),
     }
 }
 
@@ -274,7 +275,6 @@ pub(super) fn name_of(field: &str) -> Option<&'static str> {
 
 /// A refusal of settings in the words of SQS; the refusal itself when it is about something else.
 pub(super) fn fault(refusal: Refusal, pairs: &[(String, String)]) -> Result<Fault, Refusal> {
-    use crate::base::reason::Reason;
     let field = refusal.field.as_deref().unwrap_or_default();
     let field = field.strip_prefix("queue.").unwrap_or(field);
     let Some(name) = name_of(field.split_once("_policy.").map_or(field, |(policy, _)| match policy {
@@ -292,6 +292,10 @@ pub(super) fn fault(refusal: Refusal, pairs: &[(String, String)]) -> Result<Faul
         (Reason::PolicyTooLarge, _) => Fault::new(&sqs::OVER_LIMIT, refusal.message),
         (Reason::QueueNotFound, policies::REDRIVE) => {
             common::invalid_value(value.unwrap_or_default(), name, "Dead letter target does not exist.")
+        }
+        (Reason::DeadLetterNotAllowed, policies::REDRIVE) => {
+            const REASON: &str = "The redrive allow policy of the dead-letter target does not let this queue use it.";
+            common::invalid_value(value.unwrap_or_default(), name, REASON)
         }
         (_, policies::REDRIVE | policies::REDRIVE_ALLOW) => {
             common::invalid_value(value.unwrap_or_default(), name, &refusal.message)

@@ -5,7 +5,7 @@ use crate::{
     protocol::aws::{
         errors::sqs,
         fault::{Fault, common},
-        wire::{digest, writer::Writer},
+        wire::{digest, writer::Writer, xml},
     },
     service::words::{Attribute, AttributeValue, Payload},
 };
@@ -31,12 +31,7 @@ pub(super) fn check_characters(text: &str) -> Result<(), Fault> {
     if !text.bytes().fold(false, |found, byte| found | is_suspect(byte)) {
         return Ok(());
     }
-    let is_legal = |c: char| match c {
-        '\t' | '\n' | '\r' => true,
-        '\u{fffe}' | '\u{ffff}' => false,
-        c => c >= ' ',
-    };
-    if text.chars().all(is_legal) {
+    if text.chars().all(xml::has) {
         return Ok(());
     }
     const TEXT: &str = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | \
@@ -68,7 +63,15 @@ pub(super) fn check_attributes(attributes: &[Attribute]) -> Result<(), Fault> {
         let text = format!("Number of message attributes [{count}] exceeds the allowed maximum [{ATTRIBUTES_MAX}].");
         return Err(common::invalid(text));
     }
-    attributes.iter().try_for_each(check_attribute)
+    attributes.iter().try_for_each(check_attribute)?;
+    // At most ten: comparing each with those before it beats a set.
+    let is_repeated = |at: usize, name: &str| attributes.iter().take(at).any(|earlier| earlier.name == name);
+    match attributes.iter().enumerate().find(|(at, attribute)| is_repeated(*at, &attribute.name)) {
+        Some((_, Attribute { name, .. })) => {
+            Err(common::invalid(format!("Message (user) attribute '{}' is there more than once.", shorten(name))))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_attribute(attribute: &Attribute) -> Result<(), Fault> {
@@ -227,8 +230,8 @@ impl View<'_> {
         let payload = self.payload;
         w.plain("MessageId", payload.message_id);
         w.plain("ReceiptHandle", self.receipt_handle);
-        // A native producer may send bytes; XML and JSON carry text.
-        let body = String::from_utf8_lossy(&payload.body);
+        // A native producer may send bytes; XML and JSON carry text. The digest is of what is read.
+        let body = w.as_read(String::from_utf8_lossy(&payload.body));
         w.plain("MD5OfBody", digest::of_body(body.as_bytes()).as_str());
         w.text("Body", &body);
         if system != SystemNames::default() {
@@ -289,6 +292,18 @@ mod tests {
         for bad in ["\0", "a\u{b}", "\u{1f}", "\u{fffe}", "x\u{ffff}"] {
             assert!(check_characters(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_name_stands_once_because_receivers_see_a_map() {
+        let named = |name: &str| Attribute {
+            name: name.into(),
+            data_type: "String".into(),
+            value: AttributeValue::Text("v".into()),
+        };
+        assert_eq!(check_attributes(&["a", "b", "A"].map(named)), Ok(()));
+        let refused = check_attributes(&["a", "b", "a"].map(named)).expect_err("twice");
+        assert_eq!(refused.message, "Message (user) attribute 'a' is there more than once.");
     }
 
     #[test]

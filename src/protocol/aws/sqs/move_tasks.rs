@@ -7,7 +7,7 @@ use crate::{
         name::QueuePath,
         reason::{Reason, Refusal},
     },
-    domain::queue::event::RedriveOutcome,
+    domain::queue::{event::RedriveOutcome, redrive::NO_SOURCE},
     protocol::aws::{
         call::{Call, Reply},
         errors::sqs,
@@ -18,7 +18,7 @@ use crate::{
             writer::{Form, Writer},
         },
     },
-    service::redrive::{ListRedrives, RedriveView, StartRedrive},
+    service::redrive::{DELETED, ListRedrives, RedriveView, StartRedrive},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use std::borrow::Cow;
@@ -35,6 +35,9 @@ pub(in crate::protocol::aws) async fn start(call: &Call, input: &Input<'_>) -> R
         Some(arn) if !arn.is_empty() => Some(queue_of(&arn, DESTINATION)?),
         _ => None,
     };
+    if let Some(destination) = &destination {
+        check_destination(&source, destination)?;
+    }
     let rate = input.integer(RATE)?;
     let most = limits::REDRIVE_VELOCITY_MAX;
     let fits = |rate: i64| u32::try_from(rate).ok().filter(|rate| (1..=most).contains(rate));
@@ -51,6 +54,16 @@ pub(in crate::protocol::aws) async fn start(call: &Call, input: &Input<'_>) -> R
     let started = call.broker.start_redrive(&call.caller, request).await;
     let redrive = started.map_err(|refusal| fault(call, refusal))?;
     Ok(call.reply(192, |w| w.plain(HANDLE, task_handle(&source, &redrive))))
+}
+
+/// What the two names alone tell.
+fn check_destination(source: &QueuePath, destination: &QueuePath) -> Result<(), Fault> {
+    let reason = match (source == destination, source.name.is_fifo() == destination.name.is_fifo()) {
+        (true, _) => "Must be another queue than the source.",
+        (false, false) => "Must be same type of queue as the source.",
+        (false, true) => return Ok(()),
+    };
+    Err(common::invalid_value(destination.arn(), DESTINATION, reason))
 }
 
 pub(in crate::protocol::aws) async fn list(call: &Call, input: &Input<'_>) -> Result<Reply, Fault> {
@@ -91,7 +104,8 @@ fn write(w: &mut Writer, call: &Call, source: &QueuePath, redrive: &RedriveView)
     }
     w.plain("Status", status);
     w.plain(SOURCE, source.arn());
-    if let Some(arn) = name::arn_of_native(call, &redrive.destination_queue) {
+    let destination = Some(redrive.destination_queue.as_str()).filter(|name| *name != DELETED);
+    if let Some(arn) = destination.and_then(|name| name::arn_of_native(call, name)) {
         w.plain(DESTINATION, arn);
     }
     if redrive.max_messages_per_second > 0 {
@@ -100,7 +114,9 @@ fn write(w: &mut Writer, call: &Call, source: &QueuePath, redrive: &RedriveView)
     w.number("ApproximateNumberOfMessagesMoved", redrive.messages_moved);
     w.number("ApproximateNumberOfMessagesToMove", redrive.messages_to_move);
     if let Some(why) = failure {
-        w.text("FailureReason", why);
+        let is_unknown = why.ends_with(NO_SOURCE);
+        let gone = sqs::QUEUE_DOES_NOT_EXIST.query_code;
+        w.plain("FailureReason", if is_unknown { "CouldNotDetermineMessageSource" } else { gone });
     }
     w.number("StartedTimestamp", redrive.started.as_millis());
 }

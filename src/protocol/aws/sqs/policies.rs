@@ -23,17 +23,18 @@ const COUNT: &str = "maxReceiveCount";
 const PERMISSION: &str = "redrivePermission";
 const SOURCES: &str = "sourceQueueArns";
 
-/// Reads a redrive policy; empty means none.
-pub(super) fn redrive(text: &str) -> Result<Option<DeadLetterFields>, Fault> {
+/// Reads the redrive policy of `source`; empty means none.
+pub(super) fn redrive(source: &QueuePath, text: &str) -> Result<Option<DeadLetterFields>, Fault> {
     if text.trim().is_empty() {
         return Ok(None);
     }
     let bad = |reason: &str| common::invalid_value(text, REDRIVE, reason);
     let json = Json::parse(text.as_bytes()).map_err(|_| bad("Redrive policy is not a valid JSON map."))?;
     let missing = |name: &str| bad(&format!("Redrive policy does not contain mandatory attribute: {name}."));
+    // Of two that are missing AWS names this one.
+    let count = json.member(COUNT).ok_or_else(|| missing(COUNT))?;
     let target = json.member(TARGET).ok_or_else(|| missing(TARGET))?.as_text().and_then(name::of_arn);
     let target = target.ok_or_else(|| bad("Dead-letter target must be the ARN of an SQS queue."))?;
-    let count = json.member(COUNT).ok_or_else(|| missing(COUNT))?;
     let count = count.as_integer().or_else(|| count.as_text()?.trim().parse().ok());
     let count = count.ok_or_else(|| bad("maxReceiveCount must be a number."))?;
     let most = limits::MAX_RECEIVE_COUNT_MAX;
@@ -41,7 +42,25 @@ pub(super) fn redrive(text: &str) -> Result<Option<DeadLetterFields>, Fault> {
     let max_receive_count = in_range.ok_or_else(|| {
         bad(&format!("Invalid value for maxReceiveCount: {count}, valid values are from 1 to {most} both inclusive."))
     })?;
+    check_target(source, &target).map_err(bad)?;
     Ok(Some(DeadLetterFields { queue: target.to_string(), max_receive_count }))
+}
+
+/// What the two names alone tell.
+fn check_target(source: &QueuePath, target: &QueuePath) -> Result<(), &'static str> {
+    if target.account != source.account {
+        return Err("Dead-letter target owner should be same as the source.");
+    }
+    if target.region != source.region {
+        return Err("Dead-letter target must be in the same region as the source.");
+    }
+    if target.name.is_fifo() != source.name.is_fifo() {
+        return Err("Dead-letter target must be same type of queue as the source.");
+    }
+    if target == source {
+        return Err("Dead-letter target must be another queue than the source.");
+    }
+    Ok(())
 }
 
 pub(super) fn write_redrive(policy: &DeadLetterPolicy) -> String {
@@ -56,7 +75,7 @@ pub(super) fn write_redrive(policy: &DeadLetterPolicy) -> String {
 /// Reads who may use a queue as a dead-letter queue; empty means everyone.
 pub(super) fn redrive_allow(text: &str) -> Result<RedriveAllowFields, Fault> {
     if text.trim().is_empty() {
-        return Ok(RedriveAllowFields::All);
+        return Ok(RedriveAllowFields::Unset);
     }
     let bad = |reason: &str| common::invalid_value(text, REDRIVE_ALLOW, reason);
     let json = Json::parse(text.as_bytes()).map_err(|_| bad("Amazon SQS can't parse the redrive allow policy."))?;
@@ -83,11 +102,12 @@ pub(super) fn redrive_allow(text: &str) -> Result<RedriveAllowFields, Fault> {
     }
 }
 
-/// `None` for the default, which no one set.
+/// `None` when nobody said.
 pub(super) fn write_redrive_allow(allow: &RedriveAllow) -> Option<String> {
     let mut writer = Writer::new(Form::Json);
     match allow {
-        RedriveAllow::All => return None,
+        RedriveAllow::Unset => return None,
+        RedriveAllow::All => writer.structure(|w| w.plain(PERMISSION, "allowAll")),
         RedriveAllow::None => writer.structure(|w| w.plain(PERMISSION, "denyAll")),
         RedriveAllow::Queues(queues) => writer.structure(|w| {
             w.plain(PERMISSION, "byQueue");
@@ -103,17 +123,37 @@ mod tests {
 
     const ARN: &str = "arn:aws:sqs:us-east-1:000000000000:dead";
 
+    fn read(source: &str, text: &str) -> Result<Option<DeadLetterFields>, Fault> {
+        redrive(&name::of_arn(source).expect("an ARN"), text)
+    }
+
     #[test]
     fn a_count_is_a_number_or_its_text() {
         for count in ["3", "\"3\""] {
             let text = format!("{{\"deadLetterTargetArn\":\"{ARN}\", \"maxReceiveCount\": {count}}}");
-            let fields = redrive(&text).expect("valid").expect("given");
+            let fields = read(&ARN.replace("dead", "q"), &text).expect("valid").expect("given");
             assert_eq!((fields.max_receive_count, fields.queue.ends_with("/queues/dead")), (3, true));
         }
         for bad in ["{}", "[]", "{\"maxReceiveCount\":1}", &format!("{{\"deadLetterTargetArn\":\"{ARN}\"}}")] {
-            assert!(redrive(bad).is_err(), "{bad}");
+            assert!(read(ARN, bad).is_err(), "{bad}");
         }
-        assert_eq!(redrive(""), Ok(None));
+        assert_eq!(read(ARN, ""), Ok(None));
+    }
+
+    #[test]
+    fn a_target_is_another_queue_of_the_same_kind_owner_and_region() {
+        let policy = format!("{{\"deadLetterTargetArn\":\"{ARN}\",\"maxReceiveCount\":1}}");
+        for (source, why) in [
+            ("arn:aws:sqs:us-east-1:111111111111:q", "owner should be same as the source"),
+            ("arn:aws:sqs:eu-north-1:000000000000:q", "must be in the same region as the source"),
+            ("arn:aws:sqs:us-east-1:000000000000:q.fifo", "must be same type of queue as the source"),
+            (ARN, "must be another queue than the source"),
+        ] {
+            let refused = read(source, &policy).expect_err(source).message;
+            let wanted =
+                format!("Value {policy} for parameter RedrivePolicy is invalid. Reason: Dead-letter target {why}.");
+            assert_eq!(refused, wanted);
+        }
     }
 
     #[test]

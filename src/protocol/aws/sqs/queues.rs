@@ -3,7 +3,7 @@
 use super::{
     attributes::{self, Of, Wanted},
     message::shorten,
-    name,
+    name, tags,
 };
 use crate::{
     base::{
@@ -38,21 +38,19 @@ pub(in crate::protocol::aws) async fn create(call: &Call, input: &Input<'_>) -> 
     let name = input.text("QueueName")?.ok_or_else(|| common::missing("QueueName"))?;
     let pairs = input.pairs(("Attributes", "Attribute"), ("Name", "Value"))?.unwrap_or_default();
     let tags = input.pairs(("tags", "Tag"), ("Key", "Value"))?;
+    tags::check(tags.as_deref().unwrap_or_default())?;
     let says_fifo = |(name, value): &(String, String)| name == "FifoQueue" && value.eq_ignore_ascii_case("true");
     let wants_fifo = pairs.iter().any(says_fifo);
     let parsed = QueueName::parse(&name).ok().filter(|name| name.is_fifo() == wants_fifo);
     let parsed = parsed.ok_or_else(|| common::invalid(if wants_fifo { BAD_FIFO_NAME } else { BAD_NAME }))?;
-    let mut given = attributes::read(Of::New { is_fifo: wants_fifo }, &pairs)?;
+    let queue_id = parsed.as_str().to_owned();
+    let path = QueuePath { account: call.caller.account.clone(), region: call.caller.region.clone(), name: parsed };
+    let mut given = attributes::read(Of::New(&path), &pairs)?;
     given.fields.tags = tags.filter(|tags| !tags.is_empty()).map(|tags| tags.into_iter().collect());
-    let request = CreateQueue {
-        queue_id: parsed.as_str().to_owned(),
-        is_fifo: Some(wants_fifo),
-        fields: given.fields,
-        ..CreateQueue::default()
-    };
+    let request = CreateQueue { queue_id, is_fifo: Some(wants_fifo), fields: given.fields, ..CreateQueue::default() };
     let created = call.broker.create_queue(&call.caller, request).await;
-    let view =
-        created.map_err(|refusal| attributes::fault(refusal, &pairs).unwrap_or_else(|refusal| call.fault(refusal)))?;
+    let fault = |refusal| tags::too_many(call, refusal, path.name.as_str());
+    let view = created.map_err(|refusal| attributes::fault(refusal, &pairs).unwrap_or_else(fault))?;
     Ok(call.reply(128, |w| w.text("QueueUrl", &name::url(call, &view.definition.path))))
 }
 
@@ -93,7 +91,7 @@ pub(in crate::protocol::aws) async fn set_attributes(call: &Call, input: &Input<
     let path = name::of_call(call, input)?;
     let pairs = input.pairs(("Attributes", "Attribute"), ("Name", "Value"))?;
     let pairs = pairs.filter(|pairs| !pairs.is_empty()).ok_or_else(|| common::missing("Attributes"))?;
-    let given = attributes::read(Of::Existing { is_fifo: path.name.is_fifo() }, &pairs)?;
+    let given = attributes::read(Of::Existing(&path), &pairs)?;
     let request =
         UpdateQueue { name: name::native(call, &path).into_owned(), fields: given.fields, ..UpdateQueue::default() };
     call.broker

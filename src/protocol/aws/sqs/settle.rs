@@ -25,7 +25,11 @@ pub(in crate::protocol::aws) async fn delete(call: &Call, input: &Input<'_>) -> 
 }
 
 pub(in crate::protocol::aws) async fn change_visibility(call: &Call, input: &Input<'_>) -> Result<Reply, Fault> {
-    one(call, input, read_change(input)?).await
+    let settlement = read_change(input)?;
+    if matches!(settlement.decision, Decision::Extend { visibility_timeout: None }) {
+        return Err(common::missing(TIMEOUT));
+    }
+    one(call, input, settlement).await
 }
 
 pub(in crate::protocol::aws) async fn delete_batch(call: &Call, input: &Input<'_>) -> Result<Reply, Fault> {
@@ -46,15 +50,18 @@ fn handle(input: &Input<'_>) -> Result<String, Fault> {
     input.required(HANDLE).map(std::borrow::Cow::into_owned)
 }
 
+/// A timeout may be missing: an entry of a batch then means the queue's own.
 fn read_change(input: &Input<'_>) -> Result<Settlement, Fault> {
     let receipt_handle = handle(input)?;
-    let value = input.integer(TIMEOUT)?.ok_or_else(|| common::missing(TIMEOUT))?;
+    let visibility_timeout = input.integer(TIMEOUT)?.map(seconds).transpose()?;
+    Ok(Settlement { receipt_handle, decision: Decision::Extend { visibility_timeout } })
+}
+
+fn seconds(value: i64) -> Result<Duration, Fault> {
     let most = limits::VISIBILITY_TIMEOUT_MAX.as_secs();
     let seconds = u64::try_from(value).ok().filter(|seconds| *seconds <= most);
     let reason = format!("Must be between 0 and {most}, if provided.");
-    let seconds = seconds.ok_or_else(|| common::invalid_value(value, TIMEOUT, &reason))?;
-    let decision = Decision::Extend { visibility_timeout: Some(Duration::from_secs(seconds)) };
-    Ok(Settlement { receipt_handle, decision })
+    seconds.map(Duration::from_secs).ok_or_else(|| common::invalid_value(value, TIMEOUT, &reason))
 }
 
 async fn one(call: &Call, input: &Input<'_>, settlement: Settlement) -> Result<Reply, Fault> {

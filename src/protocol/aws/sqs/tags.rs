@@ -18,12 +18,7 @@ pub(in crate::protocol::aws) async fn tag(call: &Call, input: &Input<'_>) -> Res
     let path = name::of_call(call, input)?;
     let tags = input.pairs(("Tags", "Tag"), ("Key", "Value"))?;
     let tags = tags.filter(|tags| !tags.is_empty()).ok_or_else(|| common::missing("Tags"))?;
-    for (key, value) in &tags {
-        check_key(key)?;
-        if value.chars().count() > limits::TAG_VALUE_CHARS {
-            return Err(common::invalid(VALUE_TEXT));
-        }
-    }
+    check(&tags)?;
     let request = TagQueue { name: name::native(call, &path).into_owned(), tags };
     let tagged = call.broker.tag_queue(&call.caller, request).await;
     tagged.map_err(|refusal| too_many(call, refusal, path.name.as_str()))?;
@@ -49,6 +44,17 @@ pub(in crate::protocol::aws) async fn list(call: &Call, input: &Input<'_>) -> Re
     Ok(call.reply(512, |w| w.map(("Tags", "Tag"), ("Key", "Value"), tags)))
 }
 
+/// Tags to be set, of a queue that exists or is made now.
+pub(super) fn check(tags: &[(String, String)]) -> Result<(), Fault> {
+    for (key, value) in tags {
+        check_key(key)?;
+        if value.chars().count() > limits::TAG_VALUE_CHARS {
+            return Err(common::invalid(VALUE_TEXT));
+        }
+    }
+    Ok(())
+}
+
 fn check_key(key: &str) -> Result<(), Fault> {
     if (1..=limits::TAG_KEY_CHARS).contains(&key.chars().count()) {
         return Ok(());
@@ -57,7 +63,7 @@ fn check_key(key: &str) -> Result<(), Fault> {
 }
 
 /// What a refused field of tags can only be, because keys and values were checked.
-fn too_many(call: &Call, refusal: Refusal, queue: &str) -> Fault {
+pub(super) fn too_many(call: &Call, refusal: Refusal, queue: &str) -> Fault {
     match refusal.field.as_deref() {
         Some("queue.tags") => common::invalid(format!("Too many tags added for queue {queue}.")),
         _ => call.fault(refusal),

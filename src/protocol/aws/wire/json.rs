@@ -126,6 +126,7 @@ impl<'de> Visitor<'de> for AnyValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn text_without_escapes_is_borrowed() {
@@ -145,5 +146,27 @@ mod tests {
         }
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
         assert!(Json::parse(deep.as_bytes()).is_err(), "nesting has a limit");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Json::parse(&bytes);
+        }
+
+        #[test]
+        fn no_letters_of_json_make_the_reader_panic(text in r#"[\[\]{}:,"\\u0-9.eE+tfn -]{0,60}"#) {
+            let _ = Json::parse(text.as_bytes());
+        }
+
+        #[test]
+        fn what_was_written_is_read_back(name in ".{0,12}", text in ".{0,40}", number in any::<i64>()) {
+            let written = serde_json::json!({"list": [text, number], "other": {name.clone(): text}}).to_string();
+            let json = Json::parse(written.as_bytes()).expect("valid");
+            let list = json.member("list").and_then(Json::as_items).expect("a list");
+            prop_assert_eq!(list, [Json::Text(text.as_str().into()), Json::Integer(number)]);
+            let other = json.member("other").and_then(|other| other.member(&name));
+            prop_assert_eq!(other.and_then(Json::as_text), Some(text.as_str()));
+        }
     }
 }

@@ -4,7 +4,7 @@
 use super::xml;
 use crate::service::words::{Attribute, AttributeValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use std::io::Write;
+use std::{borrow::Cow, io::Write};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::protocol::aws) enum Form {
@@ -42,6 +42,11 @@ impl Writer {
 
     fn is_xml(&self) -> bool {
         self.form == Form::Xml
+    }
+
+    /// The text as it will be read: XML lacks some characters.
+    pub(in crate::protocol::aws) fn as_read<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
+        if self.is_xml() { xml::legible(text) } else { text }
     }
 
     fn name_of(&self, (json, query): Names) -> &'static str {

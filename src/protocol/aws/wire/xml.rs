@@ -1,7 +1,26 @@
 //! Text inside XML elements.
 
+use std::borrow::Cow;
+
+/// Whether XML 1.0 has the character.
+pub(in crate::protocol::aws) fn has(c: char) -> bool {
+    match c {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        c => c >= ' ',
+    }
+}
+
+/// The text with replacement characters where XML has none.
+pub(in crate::protocol::aws) fn legible(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.chars().all(has) {
+        return text;
+    }
+    Cow::Owned(text.chars().map(|c| if has(c) { c } else { char::REPLACEMENT_CHARACTER }).collect())
+}
+
 /// Adds the text with everything escaped that a parser would change or misread: carriage returns would come back as line
-/// feeds.
+/// feeds. Control characters, at which a parser would give up, are replaced.
 pub(in crate::protocol::aws) fn escape(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let mut start = 0;
@@ -12,6 +31,8 @@ pub(in crate::protocol::aws) fn escape(out: &mut Vec<u8>, text: &str) {
             b'>' => b"&gt;",
             b'"' => b"&quot;",
             b'\r' => b"&#xD;",
+            b'\t' | b'\n' => continue,
+            0..=0x1f => "\u{fffd}".as_bytes(),
             _ => continue,
         };
         out.extend_from_slice(bytes.get(start..at).unwrap_or_default());
@@ -30,5 +51,14 @@ mod tests {
         let mut out = Vec::new();
         escape(&mut out, "<a b=\"c\">&\r\n\tä</a>");
         assert_eq!(String::from_utf8_lossy(&out), "&lt;a b=&quot;c&quot;&gt;&amp;&#xD;\n\tä&lt;/a&gt;");
+    }
+
+    #[test]
+    fn what_xml_has_not_is_replaced() {
+        let mut out = Vec::new();
+        escape(&mut out, "a\0b\u{1f}c\x7f");
+        assert_eq!(String::from_utf8_lossy(&out), "a\u{fffd}b\u{fffd}c\x7f");
+        assert_eq!(legible("a\0b\u{ffff}\r\n\tä".into()), "a\u{fffd}b\u{fffd}\r\n\tä");
+        assert!(matches!(legible("plain".into()), Cow::Borrowed("plain")));
     }
 }

@@ -45,9 +45,14 @@ test("fifo and dead letters", async () => {
     .promise();
   const RedrivePolicy = JSON.stringify({ deadLetterTargetArn: Attributes.QueueArn, maxReceiveCount: 1 });
   const { QueueUrl } = await fifo("v2", { RedrivePolicy });
-  const ids = { MessageGroupId: "g", MessageDeduplicationId: "1" };
-  await sqs.sendMessage({ QueueUrl, MessageBody: "poison", ...ids }).promise();
-  const { Messages: [message] } = await sqs.receiveMessage({ QueueUrl, WaitTimeSeconds: 5 }).promise();
+  for (const [MessageBody, MessageDeduplicationId] of [["poison", "1"], ["poison", "1"], ["next", "2"]]) {
+    await sqs.sendMessage({ QueueUrl, MessageBody, MessageGroupId: "g", MessageDeduplicationId }).promise();
+  }
+  const { Messages: [message, next, ...more] } = await sqs
+    .receiveMessage({ QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 5 })
+    .promise();
+  assert.deepEqual([message.Body, next.Body, more], ["poison", "next", []]);
+  await sqs.deleteMessage({ QueueUrl, ReceiptHandle: next.ReceiptHandle }).promise();
   await sqs.changeMessageVisibility({ QueueUrl, ReceiptHandle: message.ReceiptHandle, VisibilityTimeout: 0 }).promise();
   await sqs.receiveMessage({ QueueUrl }).promise();
   const { Messages: [letter] } = await sqs.receiveMessage({ QueueUrl: dead.QueueUrl, WaitTimeSeconds: 5 }).promise();

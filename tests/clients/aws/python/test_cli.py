@@ -58,6 +58,19 @@ def test_batches_fifo_and_dead_letters(aws, name):
     assert [message["Body"] for message in messages] == ["b0", "b1", "b2"]
     sources = aws("sqs", "list-dead-letter-source-queues", "--queue-url", dead["QueueUrl"])
     assert sources["queueUrls"] == [url]
+    handles = [{"Id": str(at), "ReceiptHandle": message["ReceiptHandle"]} for at, message in enumerate(messages)]
+    deleted = aws("sqs", "delete-message-batch", "--queue-url", url, "--entries", json.dumps(handles[1:]))
+    assert [entry["Id"] for entry in deleted["Successful"]] == ["1", "2"]
+    for handle in (handles[0]["ReceiptHandle"], None):
+        if handle is None:
+            [message] = aws("sqs", "receive-message", "--queue-url", url, "--wait-time-seconds", "5")["Messages"]
+            handle = message["ReceiptHandle"]
+        entries = json.dumps([{"Id": "0", "ReceiptHandle": handle, "VisibilityTimeout": 0}])
+        aws("sqs", "change-message-visibility-batch", "--queue-url", url, "--entries", entries)
+    assert "Messages" not in aws("sqs", "receive-message", "--queue-url", url), "it was received too often"
+    options = ("--attribute-names", "All", "--wait-time-seconds", "5")
+    [letter] = aws("sqs", "receive-message", "--queue-url", dead["QueueUrl"], *options)["Messages"]
+    assert (letter["Body"], letter["Attributes"]["MessageGroupId"]) == ("b0", "g")
 
 
 def test_errors_have_the_names_that_scripts_look_for(aws, name):

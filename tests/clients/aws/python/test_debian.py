@@ -1,6 +1,7 @@
 """The SDKs of other languages and of another time, as Debian packages them: one script each, in their own language."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def run(server, *command):
 
 def need(package, *probe):
     """tests/system-packages installs what this release of Debian has; a later one may have dropped it."""
-    if subprocess.run(probe, capture_output=True).returncode != 0:
+    if shutil.which(probe[0]) is None or subprocess.run(probe, capture_output=True).returncode != 0:
         pytest.skip(f"this Debian has no {package}")
 
 

@@ -2,11 +2,17 @@
 
 import dataclasses
 import json
+import urllib.error
+import urllib.parse
+import urllib.request
 
 import boto3
 import pytest
 from botocore import UNSIGNED
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from conftest import client_of
 from signer import post, signed
@@ -67,6 +73,29 @@ def test_a_signature_for_another_operation(server):
     headers = signed(server, servers.OWNER, b"{}", "AmazonSQS.ListQueues")
     headers["x-amz-target"] = "AmazonSQS.DeleteQueue"
     assert post(server, headers, b"{}")[0] == 403
+
+
+def test_a_session_token_is_signed_and_passed_through(server):
+    client_of(server, aws_session_token="a/token+of=a-session").list_queues()
+
+
+def test_a_link_of_boto3_is_followed_and_no_other(server, sqs, url):
+    link = presigned(url, "SendMessage", MessageBody="by link & more")
+    with urllib.request.urlopen(link, timeout=10) as answer:
+        assert answer.status == 200 and b"<MessageId>" in answer.read()
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(link.replace("by%20link", "no%20link"), timeout=10)
+    assert caught.value.code == 403 and b"<Code>SignatureDoesNotMatch</Code>" in caught.value.read()
+    messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    assert [message["Body"] for message in messages] == ["by link & more"]
+
+
+def presigned(url, action, **parameters):
+    query = urllib.parse.urlencode({"Action": action, "Version": "2012-11-05", **parameters}, quote_via=urllib.parse.quote)
+    request = AWSRequest("GET", f"{url}?{query}")
+    credentials = Credentials(servers.OWNER.id, servers.OWNER.secret)
+    SigV4QueryAuth(credentials, "sqs", servers.REGION, expires=60).add_auth(request)
+    return request.url
 
 
 def test_the_query_form_refuses_in_xml(server):

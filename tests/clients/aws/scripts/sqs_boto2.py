@@ -6,6 +6,7 @@ import urllib.parse
 from boto.exception import SQSError
 from boto.sqs.connection import SQSConnection
 from boto.sqs.message import RawMessage
+from boto.sqs.queue import Queue
 from boto.sqs.regioninfo import SQSRegionInfo
 
 SERVER = urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL"])
@@ -59,6 +60,21 @@ assert queue.get_messages() == []
 dead.set_message_class(RawMessage)
 assert [letter.get_body() for letter in dead.get_messages(wait_time_seconds=5)] == ["poison"]
 assert sqs.get_dead_letter_source_queues(dead)[0].url == queue.url
+
+# Older than FIFO queues, but it sends what it is told.
+fifo_attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+parameters = {"QueueName": "boto2.fifo"}
+for at, (name, value) in enumerate(fifo_attributes.items(), 1):
+    parameters.update({f"Attribute.{at}.Name": name, f"Attribute.{at}.Value": value})
+fifo = sqs.get_object("CreateQueue", parameters, Queue)
+fifo.set_message_class(RawMessage)
+for body in ("1", "2", "2", "3"):
+    parameters = {"MessageBody": body, "MessageGroupId": "g"}
+    assert sqs.make_request("SendMessage", parameters, fifo.id, "POST").status == 200
+messages = fifo.get_messages(10, wait_time_seconds=5, attributes="All")
+assert [found.get_body() for found in messages] == ["1", "2", "3"]
+assert {found.attributes["MessageGroupId"] for found in messages} == {"g"}
+assert len(fifo.delete_message_batch(messages).results) == 3
 
 assert sqs.get_queue("nothing") is None
 try:
