@@ -41,8 +41,10 @@ async fn pass(engine: &Engine, dir: &Path) {
     panic!("the log's old end did not go: {:?}", segments(dir));
 }
 
-/// What a consumer sees of the messages, but for the lease.
-fn seen(messages: &[ReceivedMessage]) -> Vec<(String, u32, Vec<Attribute>, u64, Option<String>)> {
+/// What a consumer sees of a message, but for the lease: body, receives, attributes, send time, group.
+type Seen = (String, u32, Vec<Attribute>, u64, Option<String>);
+
+fn seen(messages: &[ReceivedMessage]) -> Vec<Seen> {
     let one = |message: &ReceivedMessage| {
         let payload = &message.payload;
         let group = payload.group.as_ref().map(ToString::to_string);
@@ -52,7 +54,7 @@ fn seen(messages: &[ReceivedMessage]) -> Vec<(String, u32, Vec<Attribute>, u64, 
     messages.iter().map(one).collect()
 }
 
-async fn check(engine: &Engine, before: &[(String, u32, Vec<Attribute>, u64, Option<String>)]) {
+async fn check(engine: &Engine, before: &[Seen]) {
     let kept = engine.find_queue(&path("kept")).expect("there");
     let mut got = receive(engine, &kept, 10).await;
     got.sort_by_key(|message| message.receipt.seq);
