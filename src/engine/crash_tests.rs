@@ -2,7 +2,7 @@
 //!
 //! The oracle knows what was acknowledged: every acknowledged send is there unless its delete was asked for; no
 //! acknowledged delete comes back; a FIFO group is in order and has no message twice; a message on its way between
-//! queues arrives.
+//! queues arrives, once.
 
 use super::{
     client::Engine,
@@ -33,6 +33,8 @@ use std::{
 };
 
 const SEEDS: u64 = 40;
+/// Moves need more: what once went wrong with them took three hundred on average.
+const SEEDS_OF_MOVES: u64 = 120;
 const LIVES: usize = 4;
 
 struct Seeded(SmallRng);
@@ -188,21 +190,23 @@ async fn present(engine: &Engine, queue: &QueueDefinition) -> Vec<String> {
     }
 }
 
-/// Waits until every message is in one queue or the other: one in none is on its way, or lost. That none is in both is not
-/// judged here: seen one after the other the queues may both show a message that moves.
+/// Waits until every message is in one queue: one in none is on its way, or lost, and one in both was seen twice while
+/// it moved, or is there twice.
 async fn check_circulation(engine: &Engine, oracle: &Mutex<Oracle>, seed: u64) {
     let [work, dead] = poisoned(engine).await.expect("the queues are there");
     let mut lost = Vec::new();
+    let mut twice = 0;
     for _ in 0..5_000 {
         let there = [present(engine, &work).await, present(engine, &dead).await].concat();
-        let set: BTreeSet<String> = there.into_iter().collect();
+        let set: BTreeSet<String> = there.iter().cloned().collect();
         lost = oracle.lock().expect("oracle").sent.difference(&set).cloned().collect();
-        if lost.is_empty() {
+        twice = there.len() - set.len();
+        if lost.is_empty() && twice == 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("seed {seed}: lost {lost:?}");
+    panic!("seed {seed}: lost {lost:?}, {twice} are there twice");
 }
 
 fn text(body: &[u8]) -> String {
@@ -287,8 +291,8 @@ async fn trial_of_moves(seed: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn power_cuts_at_any_call_lose_no_message_that_moves() {
-    for seed in 0..SEEDS {
+async fn power_cuts_at_any_call_leave_a_moving_message_in_one_queue() {
+    for seed in 0..SEEDS_OF_MOVES {
         trial_of_moves(seed).await;
     }
 }

@@ -55,6 +55,8 @@ pub enum OpenError {
     Replay { partition: PartitionId, lsn: Lsn, what: String },
     #[error("the snapshot holds what this version cannot read: {0}")]
     Snapshot(String),
+    #[error("the index can be neither used nor replaced: {0}")]
+    Index(String),
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
 }
@@ -74,7 +76,7 @@ struct Rebuilt {
 pub fn open(options: &EngineOptions, mut host: EngineHost) -> Result<Engine, OpenError> {
     let began = host.clock.now();
     let mut entropy = (host.entropy)();
-    let opened = Store::open(
+    let mut opened = Store::open(
         host.io.clone(),
         &options.data_dir,
         store::Options {
@@ -93,7 +95,7 @@ pub fn open(options: &EngineOptions, mut host: EngineHost) -> Result<Engine, Ope
     if partitions != options.partitions {
         tracing::warn!(stored = partitions, asked = options.partitions, "the store keeps its number of partitions");
     }
-    let mut rebuilt = rebuild(&opened, partitions)?;
+    let mut rebuilt = rebuild(&mut opened, partitions)?;
     let (log, report) = replay(&opened, options, &mut host, &mut rebuilt)?;
     let log = Arc::new(log);
     let recovery = Recovery {
@@ -120,7 +122,7 @@ struct Found {
 }
 
 /// Heads from the snapshot, messages from the index, or nothing of either.
-fn rebuild(opened: &Opened, partitions: u32) -> Result<Rebuilt, OpenError> {
+fn rebuild(opened: &mut Opened, partitions: u32) -> Result<Rebuilt, OpenError> {
     let sections = sections(opened.snapshot.as_ref())?;
     if let (Some(checkpoint), IndexState::Usable) = (&opened.checkpoint, &opened.index_state) {
         let mut rebuilt = states(sections, partitions);
@@ -132,7 +134,10 @@ fn rebuild(opened: &Opened, partitions: u32) -> Result<Rebuilt, OpenError> {
                 rebuilt.from.durable_seq = checkpoint.durable_seq;
                 return Ok(rebuilt);
             }
-            Err(why) => tracing::warn!("the index cannot be used and is rebuilt from the log: {why}"),
+            Err(why) => {
+                tracing::warn!("the index cannot be used and is rebuilt from the log: {why}");
+                opened.index.start_over().map_err(|error| OpenError::Index(error.to_string()))?;
+            }
         }
         return Ok(without_pages(self::sections(opened.snapshot.as_ref())?, partitions, checkpoint.durable_seq));
     }
@@ -183,8 +188,6 @@ fn load_pages(index: &dyn IndexStore, rebuilt: &mut Rebuilt) -> Result<(), Strin
     let owners: BTreeMap<_, _> =
         rebuilt.states.iter().flat_map(|(id, state)| state.queues.keys().map(|queue| (*queue, *id))).collect();
     let mut visit = |queue, number, bytes: &[u8]| {
-        // A queue that is not in the snapshot was made later; the log has all of it.
-        let Some(state) = owners.get(&queue).and_then(|owner| rebuilt.states.get_mut(owner)) else { return };
         let (lsn, page) = match decode_page(bytes) {
             Ok(page) => page,
             Err(error) => {
@@ -192,11 +195,14 @@ fn load_pages(index: &dyn IndexStore, rebuilt: &mut Rebuilt) -> Result<(), Strin
                 return;
             }
         };
+        // Whatever is found is known of, so that no page is left that nobody overwrites or removes.
+        found.entry(queue).or_default().insert(number, lsn);
+        // A queue that is not in the snapshot was made later; the log has all of it.
+        let Some(state) = owners.get(&queue).and_then(|owner| rebuilt.states.get_mut(owner)) else { return };
         let listed = missing.get_mut(&queue).and_then(|pages| pages.remove(&number));
         if listed.is_some_and(|listed| listed > lsn) {
             problem.get_or_insert(format!("page {number} of queue {queue} is older than the checkpoint"));
         }
-        found.entry(queue).or_default().insert(number, lsn);
         let restored = state.queues.get_mut(&queue).map_or(Ok(()), |queue| queue.restore_page(number, &page));
         if let Err(error) = restored {
             problem.get_or_insert(format!("page {number} of queue {queue}: {error}"));

@@ -176,6 +176,20 @@ fn a_condemned_index_is_dropped_at_the_next_start(place: &dyn Place) {
     assert_eq!(place.open(Some(at)).1, IndexState::Usable, "the note went with the index");
 }
 
+fn an_index_that_started_over_is_empty_and_what_it_was_before_is_dropped(place: &dyn Place) {
+    let (mut index, _) = place.open(None);
+    fill(&mut *index, 0..10);
+    let before = position(&mut *index);
+    index.start_over().expect("starts over");
+    assert_eq!((index.page_count(), contents(&*index)), (0, Vec::new()));
+    fill(&mut *index, 0..2);
+    let after = position(&mut *index);
+    assert_ne!(after.generation, before.generation);
+    drop(index);
+    let (index, state) = place.open(Some(after));
+    assert_eq!((state, index.page_count()), (IndexState::Usable, 2));
+}
+
 macro_rules! contract {
     ($($test:ident,)+) => {
         mod over_memory {
@@ -195,6 +209,7 @@ contract! {
     an_index_behind_the_checkpoint_is_dropped,
     an_index_of_an_unknown_generation_is_dropped,
     a_condemned_index_is_dropped_at_the_next_start,
+    an_index_that_started_over_is_empty_and_what_it_was_before_is_dropped,
 }
 
 #[derive(Clone, Debug)]

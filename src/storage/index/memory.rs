@@ -105,6 +105,12 @@ impl IndexStore for MemoryIndex {
         Ok((before - self.pages.len()) as u64)
     }
 
+    fn start_over(&mut self) -> Result<(), IndexError> {
+        self.generation += 1;
+        self.pages.clear();
+        Ok(())
+    }
+
     fn get(&self, queue: QueueId, page: u64) -> Result<Option<Vec<u8>>, IndexError> {
         let found = self.pages.get(&(queue, page));
         found.map(|bytes| Ok(page::decode(queue, page, bytes)?.payload.to_vec())).transpose()

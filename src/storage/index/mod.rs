@@ -35,6 +35,9 @@ pub trait IndexStore: Send {
     /// Removes every page of a queue; returns how many there were.
     fn clear_queue(&mut self, queue: QueueId) -> Result<u64, IndexError>;
 
+    /// Goes on empty, in a new generation. The old one stays until [`forget_old_generations`](Self::forget_old_generations).
+    fn start_over(&mut self) -> Result<(), IndexError>;
+
     fn get(&self, queue: QueueId, page: u64) -> Result<Option<Vec<u8>>, IndexError>;
 
     /// Visits the pages of every queue in key order; ends with an error at the first damaged one.

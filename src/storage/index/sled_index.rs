@@ -177,6 +177,14 @@ impl IndexStore for SledIndex {
         Ok(keys.len() as u64)
     }
 
+    fn start_over(&mut self) -> Result<(), IndexError> {
+        let mut fresh = Self::create(self.options.clone(), self.generation + 1)?;
+        fresh.oversize_floor_bytes = self.oversize_floor_bytes;
+        fresh.mark = self.mark;
+        *self = fresh;
+        Ok(())
+    }
+
     fn get(&self, queue: QueueId, page: u64) -> Result<Option<Vec<u8>>, IndexError> {
         let found = guarded("reading a page", || self.db.get(page::key(queue, page)))?;
         found.map(|bytes| Ok(page::decode(queue, page, &bytes)?.payload.to_vec())).transpose()
