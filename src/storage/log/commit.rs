@@ -386,6 +386,8 @@ impl Commit {
             done(Err(AppendError::Failed(why.clone())));
         }
         self.refuse_rest();
+        // Whoever waits for the next segment waits for nothing: nothing more is written.
+        self.segments.pool.close();
         if let Some(fatal) = lock(&self.fatal).take() {
             fatal(why);
         }
