@@ -88,7 +88,7 @@ pub const BLOCK_BODY_BYTES: usize = 16 << 20;
 pub const RELOCATE_MESSAGES: usize = 256;
 pub const RELOCATE_BYTES: usize = 512 << 10;
 /// How many segments of the log it empties at a time.
-pub const RELOCATE_SEGMENTS: usize = 4;
+pub const RELOCATE_SEGMENTS: usize = 8;
 /// What an entry takes besides body and attributes, about.
 pub const ENTRY_OVERHEAD_BYTES: u64 = 128;
 /// How many messages expire in one step, so that expiry never holds a partition for long.

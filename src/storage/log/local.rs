@@ -134,15 +134,17 @@ impl LocalLog {
     }
 
     /// Where each partition has to have nothing left, so that the log can shrink to `wanted_bytes`, or by as many segments as
-    /// an evacuation empties at a time. Empty when it is no larger.
+    /// an evacuation empties at a time: one when the disk is nearly full, because emptying takes room before it gives some.
+    /// Empty when the log is no larger.
     ///
     /// # Errors
     ///
     /// A segment's table cannot be read.
     pub fn in_the_way(&self, wanted_bytes: u64) -> io::Result<BTreeMap<PartitionId, Lsn>> {
         let excess = self.size_bytes().saturating_sub(wanted_bytes).div_ceil(self.segment_bytes);
-        let count = usize::try_from(excess).unwrap_or(usize::MAX).min(RELOCATE_SEGMENTS);
-        self.inner.segments.ends_of_oldest(count)
+        let count = usize::try_from(excess).unwrap_or(usize::MAX);
+        let most = if self.must_refuse_growth() { 1 } else { RELOCATE_SEGMENTS };
+        self.inner.segments.ends_of_oldest(count.min(most))
     }
 
     /// Blocks made durable since the log was opened; each took one sync.
