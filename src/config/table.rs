@@ -211,7 +211,8 @@ table! {
         segment_size: Size = "64MiB" in "1MiB" .. "4GiB";
         /// How long a commit waits for more writers to share its sync. 0ms: only those that wait already share it.
         group_commit_delay: Time = "0ms" in "0ms" .. "100ms";
-        /// Below this share of free disk nothing that grows is accepted; receiving and deleting go on.
+        /// Below this share of free disk nothing that grows is accepted; receiving and deleting go on. It is accepted again by
+        /// itself once 2 % of the disk more is free, or two fifths of the limit where that is less.
         min_free: Percent = "5%" in "0%" .. "90%";
         /// The same as a number of bytes. The smaller of the two counts.
         min_free_bytes: Size = "2GiB";

@@ -224,7 +224,10 @@ impl LogStore for LocalLog {
     }
 
     fn must_refuse_growth(&self) -> bool {
-        self.inner.segments.pool.is_short() || self.space().is_ok_and(|space| self.inner.is_low(space))
+        match self.space() {
+            Ok(space) => self.inner.is_low(space),
+            Err(_) => self.inner.segments.pool.is_short(),
+        }
     }
 }
 
