@@ -13,6 +13,7 @@ use super::{
     pool::Pool,
     recovery::{Recovered, recover},
     report::{OpenError, RecoveryReport, ReplayedFrame},
+    scrub::Scrubber,
     segment::{free_dir, segment_path, table_path},
     segments::Segments,
     table::Table,
@@ -111,6 +112,11 @@ impl LocalLog {
     /// Where each partition's log ends.
     pub fn heads(&self) -> Heads {
         self.inner.heads()
+    }
+
+    /// What checks sealed segments while the log is in use.
+    pub fn scrubber(&self) -> Scrubber {
+        Scrubber { segments: Arc::clone(&self.inner.segments), store_uuid: self.inner.store_uuid }
     }
 
     /// Segments there are, the active one included.

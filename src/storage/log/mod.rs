@@ -21,6 +21,7 @@ mod reader;
 mod recovery;
 mod report;
 mod scan;
+mod scrub;
 mod sealed;
 pub mod segment;
 mod segments;
@@ -37,6 +38,8 @@ pub use local::LocalLog;
 pub use options::{CorruptionPolicy, Drive, Fatal, LogHost, LogOptions, LogPosition, ReplayFrom};
 pub use reader::{LogReader, ReadError};
 pub use report::{LostFrames, LostRange, OpenError, RecoveryReport, ReplayedFrame};
+pub use scan::Pace;
+pub use scrub::{Scrubbed, Scrubber};
 
 use crate::{
     base::id::{Epoch, Lsn, PartitionId},

@@ -130,6 +130,11 @@ impl Segments {
         self.view().sealed.len() + 1
     }
 
+    /// The sealed segments, oldest first.
+    pub(super) fn sealed(&self) -> Arc<Vec<Arc<Sealed>>> {
+        Arc::clone(&self.view().sealed)
+    }
+
     /// The view, for places that [`runs`] divides.
     pub(super) fn snapshot(&self, partition: PartitionId, at: &[Location]) -> Snapshot {
         let view = self.view();
