@@ -18,6 +18,7 @@ mod exit;
 mod generate;
 mod interrupt;
 mod output;
+mod progress;
 mod queue;
 mod run;
 mod serve;
