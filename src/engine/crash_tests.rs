@@ -8,7 +8,7 @@ use super::{
     definition::{QueueDefinition, QueueOptions},
     message::{NewMessage, Outcome, ReceiveOptions, SendBatch},
     open::open,
-    options::{EngineHost, EngineOptions},
+    options::{EngineHost, EngineOptions, ScrubOptions},
 };
 use crate::{
     base::{
@@ -64,6 +64,7 @@ fn start(disk: &SimDisk, index: &MemoryDisk, seed: u64) -> Option<Engine> {
         checkpoint_interval: Duration::from_millis(2),
         checkpoint_bytes: 64 << 20,
         log: LogOptions { drive: crate::storage::log::Drive::Threads, ..LogOptions::small() },
+        scrub: ScrubOptions::default(),
     };
     let host = EngineHost {
         io: Arc::new(disk.clone()),

@@ -24,6 +24,7 @@ mod outbox;
 mod partition;
 mod payloads;
 mod receipt;
+pub mod scrub;
 #[cfg(test)]
 mod tests;
 mod upkeep;

@@ -22,6 +22,16 @@ pub struct EngineOptions {
     /// A checkpoint comes earlier after this many bytes of log, rounded up to whole segments.
     pub checkpoint_bytes: u64,
     pub log: LogOptions,
+    pub scrub: ScrubOptions,
+}
+
+/// How the log is read again while it is in use. The default: only when somebody asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScrubOptions {
+    /// Zero: no pass begins by itself.
+    pub bytes_per_second: u64,
+    /// From the beginning of one pass to the beginning of the next, at least.
+    pub interval: Duration,
 }
 
 /// The world outside, as arguments.

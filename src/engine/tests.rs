@@ -5,7 +5,7 @@ use super::{
     definition::{DeadLetterPolicy, QueueDefinition, QueueOptions},
     message::{NewMessage, Outcome, ReceiveOptions, ReceivedMessage, SendBatch},
     open::open,
-    options::{EngineHost, EngineOptions},
+    options::{EngineHost, EngineOptions, ScrubOptions},
 };
 use crate::{
     base::{
@@ -31,6 +31,7 @@ fn options(dir: &Path) -> EngineOptions {
         checkpoint_interval: Duration::from_millis(20),
         checkpoint_bytes: 64 << 20,
         log: LogOptions { segment_bytes: 1 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
+        scrub: ScrubOptions::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use forebay::{
         access::KeyFile,
         client::Engine,
         open::open,
-        options::{EngineHost, EngineOptions},
+        options::{EngineHost, EngineOptions, ScrubOptions},
     },
     proto::{
         admin::v1::admin_service_client::AdminServiceClient,
@@ -108,6 +108,7 @@ fn engine_options(dir: &std::path::Path) -> EngineOptions {
         checkpoint_interval: Duration::from_secs(5),
         checkpoint_bytes: 64 << 20,
         log: LogOptions { segment_bytes: 8 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
+        scrub: ScrubOptions::default(),
     }
 }
 
