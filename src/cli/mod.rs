@@ -26,6 +26,7 @@ mod server;
 mod storage;
 mod tls;
 mod value;
+mod verify;
 mod version;
 
 pub(crate) use args::{Cli, Command};

@@ -20,6 +20,11 @@ impl Bar {
         self.0.set_position(done_bytes);
     }
 
+    /// Lets lines of results pass.
+    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
+    }
+
     /// Makes room for results.
     pub(crate) fn clear(&self) {
         self.0.finish_and_clear();

@@ -4,7 +4,8 @@ use super::{
     Failure,
     client::{Caller, ClientArgs, Consent, block_on},
     output::{Output, OutputArgs, Record},
-    value,
+    progress::Bar,
+    value, verify,
 };
 use crate::{
     config::unit::show_size,
@@ -48,6 +49,12 @@ enum Action {
         #[command(flatten)]
         consent: Consent,
     },
+    /// Read the sealed files of the log and check them, while the server goes on
+    Verify {
+        /// Bytes a second to read [default: storage.scrub_rate, without which as fast as the disk gives]
+        #[arg(long, value_name = "SIZE", value_parser = value::size)]
+        rate: Option<u64>,
+    },
 }
 
 pub(crate) fn run(args: ServerArgs) -> Result<(), Failure> {
@@ -56,6 +63,7 @@ pub(crate) fn run(args: ServerArgs) -> Result<(), Failure> {
         consent.ask(&format!("Shut down the server at {}?", args.client.server))?;
     }
     let server = args.client.server.clone();
+    let bar = Bar::new(args.output.quiet || !matches!(args.action, Action::Verify { .. }));
     block_on(&server, async {
         let caller = Caller::connect(&args.client).await?;
         let mut admin = caller.admin();
@@ -74,6 +82,7 @@ pub(crate) fn run(args: ServerArgs) -> Result<(), Failure> {
                 output.note(&format!("the log filter is {filter} until the next start"));
                 Ok(())
             }
+            Action::Verify { rate } => verify::run(&caller, rate, &bar, output).await,
             Action::Drain { grace, .. } => {
                 admin.drain(caller.request(DrainRequest { grace: grace.map(value::to_proto) })).await?;
                 output.note("the server finishes what is open and exits");

@@ -1,6 +1,6 @@
 //! `forebay.admin.v1.AdminService`: running the broker itself.
 
-use super::{call::Shared, convert};
+use super::{call::Shared, convert, verify};
 use crate::{
     base::reason::Refusal,
     proto::admin::v1::{self as wire, admin_service_server::AdminService},
@@ -106,6 +106,19 @@ impl AdminService for AdminApi {
             Ok(wire::DrainResponse {})
         });
         call.reply(begun)
+    }
+
+    type VerifyStorageStream = verify::Steps;
+
+    async fn verify_storage(&self, request: Request<wire::VerifyStorageRequest>) -> Answer<Self::VerifyStorageStream> {
+        let (call, request) = self.shared.begin(request)?;
+        match call.broker().verify_storage(call.caller(), request.max_bytes_per_second) {
+            Ok(verification) => {
+                let call = Arc::new(call);
+                Ok(call.response(verify::steps(call.clone(), verification)))
+            }
+            Err(refusal) => Err(call.status(refusal)),
+        }
     }
 }
 

@@ -24,3 +24,4 @@ mod messages;
 mod produce;
 mod queue_service;
 mod queues;
+mod verify;
