@@ -79,9 +79,7 @@ pub trait LogWriter: Send {
     fn next_lsn(&self) -> Lsn;
 
     /// Memory for a frame of about `room` bytes; it may have been another frame's.
-    fn memory(&self, room: usize) -> BytesMut {
-        BytesMut::with_capacity(room)
-    }
+    fn memory(&self, room: usize) -> BytesMut;
 
     /// Hands a frame over; `done` hears of it. At most one append is in flight: calling again before `done` ran is a bug.
     /// May write and sync on the calling thread, which then hears of it before this returns.
