@@ -24,6 +24,7 @@ mod run;
 mod serve;
 mod server;
 mod storage;
+mod storage_status;
 mod tls;
 mod value;
 mod verify;

@@ -5,6 +5,7 @@ use super::{
     client::{Caller, ClientArgs, Consent, block_on},
     output::{Output, OutputArgs, Record},
     progress::Bar,
+    storage_status::StorageStatus,
     value, verify,
 };
 use crate::{
@@ -32,7 +33,7 @@ pub(crate) struct ServerArgs {
 enum Action {
     /// Version, capabilities, limits and addresses
     Info,
-    /// Readiness, disk, memory, last recovery and alarms
+    /// Readiness, disk, log and what holds its oldest segment, memory, last recovery and alarms
     Status,
     /// List connections
     Connections,
@@ -165,6 +166,7 @@ struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     recovery: Option<Recovery>,
     alarms: Vec<String>,
+    storage: StorageStatus,
 }
 
 #[derive(Serialize)]
@@ -193,13 +195,16 @@ impl From<GetStatusResponse> for Status {
             log_blocks: status.log_blocks,
             recovery,
             alarms: status.alarms,
+            storage: status.storage.unwrap_or_default().into(),
         }
     }
 }
 
 impl Record for Status {
-    const COLUMNS: &'static [&'static str] =
-        &["ready", "started", "disk", "memory", "processor", "last recovery", "alarms"];
+    const COLUMNS: &'static [&'static str] = {
+        let [storage, log, oldest, scrub] = StorageStatus::COLUMNS;
+        &["ready", "started", "disk", storage, log, oldest, scrub, "memory", "processor", "last recovery", "alarms"]
+    };
 
     fn cells(&self) -> Vec<String> {
         let recovery = self.recovery.as_ref().map(|recovery| {
@@ -207,10 +212,15 @@ impl Record for Status {
             let cut = show_size(recovery.truncated_bytes);
             format!("{} after {before}: {} frames read, {cut} cut", recovery.duration, recovery.replayed_frames)
         });
+        let [storage, log, oldest, scrub] = self.storage.cells();
         vec![
             if self.ready { "yes" } else { "no" }.to_owned(),
             self.start_time.clone(),
             format!("{} used, {} free", show_size(self.disk_used_bytes), show_size(self.disk_free_bytes)),
+            storage,
+            log,
+            oldest,
+            scrub,
             show_size(self.memory_bytes),
             self.cpu_time.clone(),
             recovery.unwrap_or_default(),

@@ -132,6 +132,10 @@ pub(crate) enum Command {
     Trim {
         below: crate::base::id::Lsn,
     },
+    // Operators.
+    Kept {
+        answer: oneshot::Sender<crate::engine::partition::figures::Kept>,
+    },
 }
 
 pub(crate) type Settlement = (MessageSeq, LeaseId, Outcome);

@@ -87,6 +87,9 @@ pub(crate) struct Alarms {
     raised: Mutex<BTreeSet<&'static str>>,
     /// Nothing that grows is accepted.
     pub(super) disk_low: AtomicBool,
+    /// The index at the last checkpoint.
+    pub(super) index_pages: AtomicU64,
+    pub(super) index_bytes: AtomicU64,
 }
 
 impl Alarms {

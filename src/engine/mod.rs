@@ -12,6 +12,7 @@ mod command;
 mod crash_tests;
 pub mod definition;
 mod directory;
+pub mod figures;
 mod gate;
 mod host;
 mod image;

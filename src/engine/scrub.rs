@@ -91,6 +91,10 @@ impl Desk {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn figures(&self) -> ScrubFigures {
+        self.lock().figures
+    }
+
     /// Ends the thread, also in the middle of a pass.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();

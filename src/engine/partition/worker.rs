@@ -174,6 +174,7 @@ impl Worker {
             Command::Remove { id, expected_revision, then } => self.remove(id, expected_revision, then),
             Command::Freeze { answer } => self.freeze(answer),
             Command::Trim { below } => self.writer.trim(below),
+            Command::Kept { answer } => self.kept(answer),
         }
     }
 

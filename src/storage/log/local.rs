@@ -34,7 +34,7 @@ use std::{
 const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 
 pub struct LocalLog {
-    inner: Arc<Commit>,
+    pub(super) inner: Arc<Commit>,
     commit_thread: Mutex<Option<JoinHandle<()>>>,
     upkeep_thread: Mutex<Option<JoinHandle<()>>>,
 }

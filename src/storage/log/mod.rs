@@ -9,6 +9,7 @@ mod cold;
 mod commit;
 pub mod entry;
 pub mod examine;
+mod figures;
 pub mod frame;
 pub mod heads;
 mod hot;
@@ -32,6 +33,7 @@ pub mod table;
 mod tests;
 
 pub use entry::EntryView;
+pub use figures::{Holder, LogFigures};
 pub use frame::{FrameBuilder, StoredEntry};
 pub use heads::{Head, Heads};
 pub use local::LocalLog;

@@ -192,6 +192,11 @@ impl Segments {
         lock(&self.trims).get(&partition).is_some_and(|below| lsn < *below)
     }
 
+    /// What the partition said last of that; zero: nothing.
+    pub(super) fn needed_from(&self, partition: PartitionId) -> Lsn {
+        lock(&self.trims).get(&partition).copied().unwrap_or_default()
+    }
+
     /// Remembers that the partition needs nothing below `below`.
     pub(super) fn note_trim(&self, partition: PartitionId, below: Lsn) {
         let mut trims = lock(&self.trims);
