@@ -36,13 +36,17 @@ fn options(dir: &Path) -> EngineOptions {
 }
 
 fn start(dir: &Path) -> Engine {
+    start_with(&options(dir))
+}
+
+fn start_with(options: &EngineOptions) -> Engine {
     let host = EngineHost {
         io: Arc::new(SysIo),
         clock: Arc::new(SystemClock),
         entropy: Box::new(|| Box::new(SystemEntropy::default())),
         fatal: Arc::new(|why| panic!("{why}")),
     };
-    open(&options(dir), host).expect("the engine opens")
+    open(options, host).expect("the engine opens")
 }
 
 fn path(name: &str) -> QueuePath {
@@ -318,4 +322,30 @@ async fn a_waiting_receive_wakes_when_a_message_comes_and_a_dropped_one_takes_no
     let got = waiting.await.expect("joined").expect("received");
     assert_eq!(bodies(&got), ["late"]);
     engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_to_a_sealed_segment_is_found_before_anybody_asks() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let scrub = ScrubOptions { bytes_per_second: 1 << 30, interval: Duration::from_millis(1) };
+    let engine = start_with(&EngineOptions { scrub, ..options(dir.path()) });
+    let orders = queue(&engine, "orders", QueueOptions::default()).await;
+    let large = "x".repeat(600 << 10);
+    for _ in 0..3 {
+        send(&engine, &orders, &[&large], None).await;
+    }
+    let segment = std::fs::File::options().write(true).open(dir.path().join("wal/00000000000000000001.wal"));
+    std::os::unix::fs::FileExt::write_all_at(&segment.expect("there"), b"y", 300 << 10).expect("written");
+    let found = async {
+        loop {
+            let scrub = engine.storage_figures().await.expect("told").scrub;
+            if scrub.damaged_blocks > 0 && scrub.passes > 2 {
+                return scrub;
+            }
+        }
+    };
+    let scrub = tokio::time::timeout(Duration::from_secs(60), found).await.expect("found within a minute");
+    assert_eq!(scrub.damaged_blocks, 1, "counted once, whatever the number of passes");
+    assert_eq!(engine.status().alarms, ["CORRUPT_SEGMENT"]);
+    tokio::task::spawn_blocking(move || engine.close()).await.expect("closed");
 }
