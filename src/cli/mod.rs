@@ -18,13 +18,16 @@ mod exit;
 mod generate;
 mod interrupt;
 mod output;
+mod progress;
 mod queue;
 mod run;
 mod serve;
 mod server;
 mod storage;
+mod storage_status;
 mod tls;
 mod value;
+mod verify;
 mod version;
 
 pub(crate) use args::{Cli, Command};

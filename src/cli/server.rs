@@ -4,7 +4,9 @@ use super::{
     Failure,
     client::{Caller, ClientArgs, Consent, block_on},
     output::{Output, OutputArgs, Record},
-    value,
+    progress::Bar,
+    storage_status::StorageStatus,
+    value, verify,
 };
 use crate::{
     config::unit::show_size,
@@ -31,7 +33,7 @@ pub(crate) struct ServerArgs {
 enum Action {
     /// Version, capabilities, limits and addresses
     Info,
-    /// Readiness, disk, memory, last recovery and alarms
+    /// Readiness, disk, log and what holds its oldest segment, memory, last recovery and alarms
     Status,
     /// List connections
     Connections,
@@ -48,6 +50,12 @@ enum Action {
         #[command(flatten)]
         consent: Consent,
     },
+    /// Read the sealed files of the log and check them, while the server goes on
+    Verify {
+        /// Bytes a second to read [default: storage.scrub_rate, without which as fast as the disk gives]
+        #[arg(long, value_name = "SIZE", value_parser = value::size)]
+        rate: Option<u64>,
+    },
 }
 
 pub(crate) fn run(args: ServerArgs) -> Result<(), Failure> {
@@ -56,6 +64,7 @@ pub(crate) fn run(args: ServerArgs) -> Result<(), Failure> {
         consent.ask(&format!("Shut down the server at {}?", args.client.server))?;
     }
     let server = args.client.server.clone();
+    let bar = Bar::new(args.output.quiet || !matches!(args.action, Action::Verify { .. }));
     block_on(&server, async {
         let caller = Caller::connect(&args.client).await?;
         let mut admin = caller.admin();
@@ -74,6 +83,7 @@ pub(crate) fn run(args: ServerArgs) -> Result<(), Failure> {
                 output.note(&format!("the log filter is {filter} until the next start"));
                 Ok(())
             }
+            Action::Verify { rate } => verify::run(&caller, rate, &bar, output).await,
             Action::Drain { grace, .. } => {
                 admin.drain(caller.request(DrainRequest { grace: grace.map(value::to_proto) })).await?;
                 output.note("the server finishes what is open and exits");
@@ -156,6 +166,7 @@ struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     recovery: Option<Recovery>,
     alarms: Vec<String>,
+    storage: StorageStatus,
 }
 
 #[derive(Serialize)]
@@ -184,13 +195,16 @@ impl From<GetStatusResponse> for Status {
             log_blocks: status.log_blocks,
             recovery,
             alarms: status.alarms,
+            storage: status.storage.unwrap_or_default().into(),
         }
     }
 }
 
 impl Record for Status {
-    const COLUMNS: &'static [&'static str] =
-        &["ready", "started", "disk", "memory", "processor", "last recovery", "alarms"];
+    const COLUMNS: &'static [&'static str] = {
+        let [storage, log, oldest, scrub] = StorageStatus::COLUMNS;
+        &["ready", "started", "disk", storage, log, oldest, scrub, "memory", "processor", "last recovery", "alarms"]
+    };
 
     fn cells(&self) -> Vec<String> {
         let recovery = self.recovery.as_ref().map(|recovery| {
@@ -198,10 +212,15 @@ impl Record for Status {
             let cut = show_size(recovery.truncated_bytes);
             format!("{} after {before}: {} frames read, {cut} cut", recovery.duration, recovery.replayed_frames)
         });
+        let [storage, log, oldest, scrub] = self.storage.cells();
         vec![
             if self.ready { "yes" } else { "no" }.to_owned(),
             self.start_time.clone(),
             format!("{} used, {} free", show_size(self.disk_used_bytes), show_size(self.disk_free_bytes)),
+            storage,
+            log,
+            oldest,
+            scrub,
             show_size(self.memory_bytes),
             self.cpu_time.clone(),
             recovery.unwrap_or_default(),

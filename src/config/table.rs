@@ -211,7 +211,8 @@ table! {
         segment_size: Size = "64MiB" in "1MiB" .. "4GiB";
         /// How long a commit waits for more writers to share its sync. 0ms: only those that wait already share it.
         group_commit_delay: Time = "0ms" in "0ms" .. "100ms";
-        /// Below this share of free disk nothing that grows is accepted; receiving and deleting go on.
+        /// Below this share of free disk nothing that grows is accepted; receiving and deleting go on. It is accepted again by
+        /// itself once 2 % of the disk more is free, or two fifths of the limit where that is less.
         min_free: Percent = "5%" in "0%" .. "90%";
         /// The same as a number of bytes. The smaller of the two counts.
         min_free_bytes: Size = "2GiB";
@@ -226,6 +227,11 @@ table! {
         /// What to do at start when an acknowledged entry is damaged. "quarantine": name what was lost and serve the rest.
         /// "strict": refuse to start.
         on_corruption: Corruption = "quarantine";
+        /// Bytes a second at which the sealed files of the log are read again, to find damage before anybody needs what is
+        /// damaged. "0B": only `forebay server verify` does. The first pass begins ten minutes after the start.
+        scrub_rate: Size = "8MiB" in "0B" .. "4GiB";
+        /// From the beginning of one such pass to that of the next, at least.
+        scrub_interval: Time = "24h" in "1m" .. "365d";
     }
 
     /// The index, which can be thrown away and built again from the log.

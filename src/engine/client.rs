@@ -294,7 +294,7 @@ impl Engine {
     }
 }
 
-fn closing() -> Refusal {
+pub(super) fn closing() -> Refusal {
     Refusal::new(Reason::Draining, "the broker is shutting down")
 }
 

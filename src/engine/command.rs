@@ -133,6 +133,10 @@ pub(crate) enum Command {
     Trim {
         below: crate::base::id::Lsn,
     },
+    // Operators.
+    Kept {
+        answer: oneshot::Sender<crate::engine::partition::figures::Kept>,
+    },
     // The evacuation.
     Standing {
         below: crate::base::id::Lsn,

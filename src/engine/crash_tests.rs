@@ -9,7 +9,7 @@ use super::{
     definition::{DeadLetterPolicy, QueueDefinition, QueueOptions},
     message::{NewMessage, Outcome, ReceiveOptions, SendBatch},
     open::open,
-    options::{EngineHost, EngineOptions},
+    options::{EngineHost, EngineOptions, ScrubOptions},
 };
 use crate::{
     base::{
@@ -69,6 +69,7 @@ fn start(disk: &SimDisk, index: &MemoryDisk, seed: u64) -> Option<Engine> {
         // Everything that lives moves up the log all the time.
         log_retain_bytes: 0,
         log: LogOptions { drive: crate::storage::log::Drive::Threads, ..LogOptions::small() },
+        scrub: ScrubOptions::default(),
     };
     let host = EngineHost {
         io: Arc::new(disk.clone()),

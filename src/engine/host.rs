@@ -15,6 +15,7 @@ use crate::{
         partition::worker::Shared,
         payloads::{Payloads, Unreadable},
         receipt::Receipts,
+        scrub::Desk,
     },
     storage::{
         io::Space,
@@ -65,6 +66,7 @@ pub(crate) struct Host {
     pub(super) started: Timestamp,
     pub(super) recovery: Recovery,
     pub(super) alarms: Arc<Alarms>,
+    pub(super) scrub: Arc<Desk>,
     pub(super) numbers: AtomicU64,
     pub(super) threads: Mutex<Option<Threads>>,
 }
@@ -74,6 +76,7 @@ pub(crate) struct Threads {
     /// Dropping it asks the checkpointer for a last checkpoint and its end.
     pub(super) stop_checkpointer: mpsc::Sender<()>,
     pub(super) checkpointer: JoinHandle<()>,
+    pub(super) scrub: JoinHandle<()>,
     pub(super) partitions: Vec<JoinHandle<()>>,
     pub(super) pump: JoinHandle<()>,
     pub(super) evacuation: JoinHandle<()>,
@@ -85,6 +88,9 @@ pub(crate) struct Alarms {
     raised: Mutex<BTreeSet<&'static str>>,
     /// Nothing that grows is accepted.
     pub(super) disk_low: AtomicBool,
+    /// The index at the last checkpoint.
+    pub(super) index_pages: AtomicU64,
+    pub(super) index_bytes: AtomicU64,
 }
 
 impl Alarms {
@@ -152,6 +158,8 @@ impl Host {
     /// Checkpoint, then the partitions, then the log. What was accepted is durable when this returns.
     pub(super) fn close(&self) {
         let Some(threads) = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        self.scrub.close();
+        join("scrub", threads.scrub);
         drop(threads.stop_checkpointer);
         join("checkpointer", threads.checkpointer);
         for inbox in self.shared.inboxes.iter() {

@@ -15,6 +15,7 @@ mod directory;
 mod evacuate;
 #[cfg(test)]
 mod evacuate_tests;
+pub mod figures;
 mod gate;
 mod host;
 mod image;
@@ -27,6 +28,7 @@ mod outbox;
 mod partition;
 mod payloads;
 mod receipt;
+pub mod scrub;
 #[cfg(test)]
 mod tests;
 mod upkeep;

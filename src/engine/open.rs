@@ -22,6 +22,7 @@ use super::{
     },
     payloads::Payloads,
     receipt::Receipts,
+    scrub::{Desk, Scrub},
     upkeep,
 };
 use crate::{
@@ -323,6 +324,7 @@ fn start(
         let upkeep = upkeep::Upkeep::new(checkpointer, found.alarms.clone(), host.fatal.clone(), options);
         spawn("checkpointer", &host.fatal, move || upkeep.run(&stop))?
     };
+    let (desk, scrub) = start_scrub(options, &host, &log, &found.alarms)?;
     Ok(Engine(Arc::new(Host {
         region: options.region.clone(),
         shared,
@@ -333,9 +335,27 @@ fn start(
         started: found.began,
         recovery: found.recovery,
         alarms: found.alarms,
+        scrub: desk,
         numbers: AtomicU64::new(1),
-        threads: Mutex::new(Some(Threads { stop_checkpointer, checkpointer, partitions, pump, evacuation })),
+        threads: Mutex::new(Some(Threads { stop_checkpointer, checkpointer, scrub, partitions, pump, evacuation })),
     })))
+}
+
+fn start_scrub(
+    options: &EngineOptions,
+    host: &EngineHost,
+    log: &LocalLog,
+    alarms: &Arc<Alarms>,
+) -> Result<(Arc<Desk>, JoinHandle<()>), OpenError> {
+    let desk = Arc::new(Desk::new(options.scrub));
+    let scrub = Scrub {
+        scrubber: log.scrubber(),
+        desk: desk.clone(),
+        alarms: alarms.clone(),
+        clock: host.clock.clone(),
+        options: options.scrub,
+    };
+    Ok((desk, spawn("scrub", &host.fatal, move || scrub.run())?))
 }
 
 /// Shows every queue of the catalog, and finishes creations, changes and deletions that a crash cut short.

@@ -24,6 +24,16 @@ pub struct EngineOptions {
     /// What the log may take besides twice what lives in it; past that its old end is evacuated.
     pub log_retain_bytes: u64,
     pub log: LogOptions,
+    pub scrub: ScrubOptions,
+}
+
+/// How the log is read again while it is in use. The default: only when somebody asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScrubOptions {
+    /// Zero: no pass begins by itself.
+    pub bytes_per_second: u64,
+    /// From the beginning of one pass to the beginning of the next, at least.
+    pub interval: Duration,
 }
 
 /// The world outside, as arguments.

@@ -5,7 +5,7 @@ use super::{
     definition::{DeadLetterPolicy, QueueDefinition, QueueOptions},
     message::{NewMessage, Outcome, ReceiveOptions, ReceivedMessage, SendBatch},
     open::open,
-    options::{EngineHost, EngineOptions},
+    options::{EngineHost, EngineOptions, ScrubOptions},
 };
 use crate::{
     base::{
@@ -32,6 +32,7 @@ pub(super) fn options(dir: &Path) -> EngineOptions {
         checkpoint_bytes: 64 << 20,
         log_retain_bytes: 1 << 30,
         log: LogOptions { segment_bytes: 1 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
+        scrub: ScrubOptions::default(),
     }
 }
 
@@ -322,4 +323,30 @@ async fn a_waiting_receive_wakes_when_a_message_comes_and_a_dropped_one_takes_no
     let got = waiting.await.expect("joined").expect("received");
     assert_eq!(bodies(&got), ["late"]);
     engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_to_a_sealed_segment_is_found_before_anybody_asks() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let scrub = ScrubOptions { bytes_per_second: 1 << 30, interval: Duration::from_millis(1) };
+    let engine = start_with(&EngineOptions { scrub, ..options(dir.path()) });
+    let orders = queue(&engine, "orders", QueueOptions::default()).await;
+    let large = "x".repeat(600 << 10);
+    for _ in 0..3 {
+        send(&engine, &orders, &[&large], None).await;
+    }
+    let segment = std::fs::File::options().write(true).open(dir.path().join("wal/00000000000000000001.wal"));
+    std::os::unix::fs::FileExt::write_all_at(&segment.expect("there"), b"y", 300 << 10).expect("written");
+    let found = async {
+        loop {
+            let scrub = engine.storage_figures().await.expect("told").scrub;
+            if scrub.damaged_blocks > 0 && scrub.passes > 2 {
+                return scrub;
+            }
+        }
+    };
+    let scrub = tokio::time::timeout(Duration::from_secs(60), found).await.expect("found within a minute");
+    assert_eq!(scrub.damaged_blocks, 1, "counted once, whatever the number of passes");
+    assert_eq!(engine.status().alarms, ["CORRUPT_SEGMENT"]);
+    tokio::task::spawn_blocking(move || engine.close()).await.expect("closed");
 }

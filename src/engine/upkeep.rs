@@ -64,7 +64,12 @@ impl Upkeep {
     fn checkpoint(&mut self) -> Timestamp {
         let began = self.clock.now();
         match self.checkpointer.run() {
-            Ok(()) => self.alarms.set("INDEX_FAILED", false),
+            Ok(()) => {
+                self.alarms.set("INDEX_FAILED", false);
+                let index = &self.checkpointer.index;
+                self.alarms.index_pages.store(index.page_count(), Ordering::Relaxed);
+                self.alarms.index_bytes.store(index.size_on_disk(), Ordering::Relaxed);
+            }
             Err(CheckpointError::Closing) => {}
             Err(CheckpointError::Index(error)) | Err(CheckpointError::Commit(CommitError::Index(error))) => {
                 tracing::error!(%error, "the index failed; the next start rebuilds it from the log");

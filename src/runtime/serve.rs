@@ -15,7 +15,7 @@ use crate::{
         access::KeyFileError,
         client::Engine,
         open::{self, OpenError},
-        options::{EngineHost, EngineOptions},
+        options::{EngineHost, EngineOptions, ScrubOptions},
     },
     protocol::{
         front,
@@ -222,6 +222,7 @@ fn engine_options(config: &Config) -> EngineOptions {
             },
             ..LogOptions::default()
         },
+        scrub: ScrubOptions { bytes_per_second: config.storage.scrub_rate, interval: config.storage.scrub_interval },
     }
 }
 

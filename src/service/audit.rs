@@ -69,6 +69,7 @@ fn administers(action: Action) -> bool {
         | Action::SetLogFilter
         | Action::CloseConnection
         | Action::Drain
+        | Action::VerifyStorage
         | Action::CreateAccessKey
         | Action::ListAccessKeys
         | Action::RevokeAccessKey => true,

@@ -40,4 +40,5 @@ pub mod settle;
 pub mod status;
 pub mod tags;
 pub mod update_queue;
+pub mod verify_storage;
 pub mod words;

@@ -7,9 +7,13 @@ use super::{
 };
 use crate::{
     base::{limits, reason::Refusal, time::Timestamp},
-    engine::client::EngineStatus,
+    engine::{client::EngineStatus, figures, scrub},
 };
 use std::time::Duration;
+
+pub type StorageFigures = figures::StorageFigures;
+pub type PartitionFigures = figures::PartitionFigures;
+pub type ScrubFigures = scrub::ScrubFigures;
 
 /// Features that clients may look for.
 const CAPABILITIES: [&str; 12] = [
@@ -53,6 +57,7 @@ pub struct Status {
     pub truncated_bytes: u64,
     pub clean_shutdown: bool,
     pub alarms: Vec<String>,
+    pub storage: StorageFigures,
 }
 
 impl Broker {
@@ -75,10 +80,11 @@ impl Broker {
         })
     }
 
-    pub fn status(&self, caller: &Caller) -> Result<Status, Refusal> {
+    pub async fn status(&self, caller: &Caller) -> Result<Status, Refusal> {
         self.authorise_server(caller, Action::GetStatus)?;
         let EngineStatus { ready, started, recovery, disk_used_bytes, disk_free_bytes, log_blocks, alarms } =
             self.engine.status();
+        let storage = self.engine.storage_figures().await?;
         Ok(Status {
             ready: ready && !self.draining().is_cancelled(),
             started,
@@ -92,6 +98,7 @@ impl Broker {
             truncated_bytes: recovery.truncated_bytes,
             clean_shutdown: recovery.clean,
             alarms,
+            storage,
         })
     }
 

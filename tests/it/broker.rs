@@ -10,7 +10,7 @@ use forebay::{
         access::KeyFile,
         client::Engine,
         open::open,
-        options::{EngineHost, EngineOptions},
+        options::{EngineHost, EngineOptions, ScrubOptions},
     },
     proto::{
         admin::v1::admin_service_client::AdminServiceClient,
@@ -28,7 +28,10 @@ use forebay::{
         },
         broker::{Broker, ServerFacts},
     },
-    storage::{io::SysIo, log::LogOptions},
+    storage::{
+        io::{Io, SysIo},
+        log::LogOptions,
+    },
 };
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
@@ -76,6 +79,16 @@ pub(crate) async fn start_dev(in_flight_max: usize) -> TestBroker {
     start_in(dir, Arc::new(access), ServerOptions::default(), in_flight_max, 1000).await
 }
 
+/// A broker of the development profile whose engine writes to this disk, with options of the test's choice.
+pub(crate) async fn start_on(disk: Arc<dyn Io>, choose: impl FnOnce(&mut EngineOptions)) -> TestBroker {
+    let dir = tempfile::tempdir().unwrap();
+    let access = AccessKeys::open(KeyFile::new(Arc::new(SysIo), dir.path()), Trust::Anybody).unwrap();
+    let mut chosen = engine_options(dir.path());
+    choose(&mut chosen);
+    let engine = open(&chosen, EngineHost { io: disk, ..engine_host() }).unwrap();
+    serve_engine(dir, Arc::new(access), ServerOptions::default(), engine)
+}
+
 async fn start_in(
     dir: tempfile::TempDir,
     access: Arc<AccessKeys>,
@@ -85,6 +98,10 @@ async fn start_in(
 ) -> TestBroker {
     let limited = EngineOptions { in_flight_max, queues_max, ..engine_options(dir.path()) };
     let engine = open(&limited, engine_host()).unwrap();
+    serve_engine(dir, access, options, engine)
+}
+
+fn serve_engine(dir: tempfile::TempDir, access: Arc<AccessKeys>, options: ServerOptions, engine: Engine) -> TestBroker {
     let draining = CancellationToken::new();
     let entropy = Box::new(SystemEntropy::default());
     let broker = Broker::new(engine.clone(), Arc::new(SystemClock), entropy, draining.clone(), access, facts());
@@ -109,6 +126,7 @@ fn engine_options(dir: &std::path::Path) -> EngineOptions {
         checkpoint_bytes: 64 << 20,
         log_retain_bytes: 1 << 30,
         log: LogOptions { segment_bytes: 8 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
+        scrub: ScrubOptions::default(),
     }
 }
 

@@ -6,19 +6,19 @@ use forebay::proto::admin::v1 as admin;
 use serde_json::Value;
 use std::{fs, time::Duration};
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
     /// One JSON object a line.
-    fn rows(&self) -> Vec<Value> {
+    pub(crate) fn rows(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    fn row(&self) -> Value {
+    pub(crate) fn row(&self) -> Value {
         assert_eq!(self.code, 0, "{}", self.err);
         self.rows().into_iter().next().unwrap()
     }
@@ -38,7 +38,7 @@ async fn run_with(broker: &TestBroker, input: &str, args: &[&str]) -> Ran {
     }
 }
 
-async fn run(broker: &TestBroker, args: &[&str]) -> Ran {
+pub(crate) async fn run(broker: &TestBroker, args: &[&str]) -> Ran {
     run_with(broker, "", args).await
 }
 

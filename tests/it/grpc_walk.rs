@@ -385,6 +385,11 @@ fn admin_rows(method: &str) -> Option<Vec<Row>> {
             bad(admin::CloseConnectionRequest { id: "x".into() }, "id", "open connection"),
             bad(admin::CloseConnectionRequest { id: "999999".into() }, "id", "open connection"),
         ],
+        "VerifyStorage" => vec![bad(
+            admin::VerifyStorageRequest { max_bytes_per_second: 65_535 },
+            "max_bytes_per_second",
+            "65536 and more",
+        )],
         "Drain" => vec![bad(admin::DrainRequest { grace: seconds(3601) }, "grace", "0s to 1h")],
         _ => return None,
     })

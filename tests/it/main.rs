@@ -19,4 +19,5 @@ mod grpc_server;
 mod grpc_unary;
 mod grpc_walk;
 mod policies;
+mod storage;
 mod tls;

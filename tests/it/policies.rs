@@ -339,7 +339,7 @@ async fn what_belongs_to_the_owner_no_policy_gives_away() {
         denied(uses.add_permission(&other, AddPermission { queue: name(), ..AddPermission::default() }).await),
         denied(uses.remove_permission(&other, RemovePermission { queue: name(), ..RemovePermission::default() }).await),
         denied(uses.config(&other)),
-        denied(uses.status(&other)),
+        denied(uses.status(&other).await),
         denied(uses.authorise_server(&other, Action::Drain)),
     ] {
         assert!(refused.contains(owner_only), "{refused}");

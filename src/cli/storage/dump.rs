@@ -1,11 +1,12 @@
 //! `forebay storage dump`.
 
-use super::{action::Bar, entry, inspect::show_time};
+use super::{action::shown, entry, inspect::show_time};
 use crate::{
     base::id::{Lsn, PartitionId},
     cli::{
         Failure,
         output::{Output, Record},
+        progress::Bar,
     },
     storage::offline::{EntryRow, Filter, FrameRow, Row, Stopped},
 };
@@ -54,7 +55,7 @@ impl DumpArgs {
             result = output.next(&shown);
             if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
-        stopped.dump(&filter, &mut row, &mut bar.progress())?;
+        stopped.dump(&filter, &mut row, &mut shown(bar))?;
         bar.clear();
         result?;
         output.end()

@@ -1,11 +1,12 @@
 //! `forebay storage inspect`.
 
-use super::action::Bar;
+use super::action::shown;
 use crate::{
     base::time::Timestamp,
     cli::{
         Failure,
         output::{Output, Record},
+        progress::Bar,
     },
     config::unit::show_size,
     storage::{
@@ -17,7 +18,7 @@ use crate::{
 use serde::Serialize;
 
 pub(super) fn run(stopped: &Stopped, segments: bool, bar: &Bar, mut output: Output) -> Result<(), Failure> {
-    let found = stopped.inspect(&mut bar.progress())?;
+    let found = stopped.inspect(&mut shown(bar))?;
     bar.clear();
     if segments {
         let rows: Vec<_> = found.segments.iter().map(SegmentRow::from).collect();

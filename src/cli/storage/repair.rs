@@ -1,12 +1,13 @@
 //! `forebay storage repair`.
 
-use super::{action::Bar, verify};
+use super::{action::shown, verify};
 use crate::{
     base::time::Clock as _,
     cli::{
         Failure,
         client::Consent,
         output::{Output, Record},
+        progress::Bar,
     },
     runtime::SystemClock,
     storage::offline::{Action, Remedy, Stopped},
@@ -14,7 +15,7 @@ use crate::{
 use serde::Serialize;
 
 pub(super) fn run(stopped: &Stopped, consent: &Consent, bar: &Bar, mut output: Output) -> Result<(), Failure> {
-    let found = stopped.verify(&mut bar.progress())?;
+    let found = stopped.verify(&mut shown(bar))?;
     bar.clear();
     if found.problems.iter().all(|problem| problem.remedy == Remedy::Nothing) {
         output.note("there is nothing to repair");
@@ -24,7 +25,7 @@ pub(super) fn run(stopped: &Stopped, consent: &Consent, bar: &Bar, mut output: O
         verify::report(&found, &mut output)?;
     }
     consent.ask("Repair these? Sound bytes of the log are not touched, and everything else is kept in damaged/.")?;
-    let repair = stopped.repair(&found, SystemClock.now(), &mut bar.progress())?;
+    let repair = stopped.repair(&found, SystemClock.now(), &mut shown(bar))?;
     bar.clear();
     let rows: Vec<_> = repair.actions.into_iter().map(ActionRow::from).collect();
     output.list(&rows)?;

@@ -1,17 +1,18 @@
 //! `forebay storage verify`.
 
-use super::action::Bar;
+use super::action::shown;
 use crate::{
     cli::{
         Failure,
         output::{Output, Record},
+        progress::Bar,
     },
     storage::offline::{Problem, Remedy, Stopped, Verification},
 };
 use serde::Serialize;
 
 pub(super) fn run(stopped: &Stopped, bar: &Bar, mut output: Output) -> Result<(), Failure> {
-    let found = stopped.verify(&mut bar.progress())?;
+    let found = stopped.verify(&mut shown(bar))?;
     bar.clear();
     report(&found, &mut output)?;
     if found.is_sound() {

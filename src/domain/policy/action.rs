@@ -63,6 +63,7 @@ actions! {
     ListConnections = "forebay:ListConnections", Owner;
     CloseConnection = "forebay:CloseConnection", Owner;
     Drain = "forebay:Drain", Owner;
+    VerifyStorage = "forebay:VerifyStorage", Owner;
     GetCaller = "sts:GetCallerIdentity", Owner;
     CreateAccessKey = "forebay:CreateAccessKey", Owner;
     ListAccessKeys = "forebay:ListAccessKeys", Owner;

@@ -7,6 +7,7 @@ pub mod checkpoint;
 mod dedup;
 pub mod event;
 mod expire;
+mod figures;
 mod groups;
 mod machine;
 mod message;

@@ -4,6 +4,7 @@
 //! Absent on purpose: reading payloads, which happens outside the thread, and anything async.
 
 mod catalog;
+pub(crate) mod figures;
 mod messages;
 mod queues;
 mod refusal;

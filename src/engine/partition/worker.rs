@@ -176,6 +176,7 @@ impl Worker {
             Command::Trim { below } => self.writer.trim(below),
             Command::Standing { below, from, answer } => self.standing(below, from, &answer),
             Command::Relocate { moves, then } => self.relocate(moves, then),
+            Command::Kept { answer } => self.kept(answer),
         }
     }
 

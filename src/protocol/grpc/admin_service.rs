@@ -1,6 +1,6 @@
 //! `forebay.admin.v1.AdminService`: running the broker itself.
 
-use super::{call::Shared, convert};
+use super::{call::Shared, convert, storage, verify};
 use crate::{
     base::reason::Refusal,
     proto::admin::v1::{self as wire, admin_service_server::AdminService},
@@ -50,7 +50,7 @@ impl AdminService for AdminApi {
 
     async fn get_status(&self, request: Request<wire::GetStatusRequest>) -> Answer<wire::GetStatusResponse> {
         let (call, _) = self.shared.begin(request)?;
-        call.reply(call.broker().status(call.caller()).map(status))
+        call.reply(call.broker().status(call.caller()).await.map(status))
     }
 
     async fn get_config(&self, request: Request<wire::GetConfigRequest>) -> Answer<wire::GetConfigResponse> {
@@ -107,6 +107,19 @@ impl AdminService for AdminApi {
         });
         call.reply(begun)
     }
+
+    type VerifyStorageStream = verify::Steps;
+
+    async fn verify_storage(&self, request: Request<wire::VerifyStorageRequest>) -> Answer<Self::VerifyStorageStream> {
+        let (call, request) = self.shared.begin(request)?;
+        match call.broker().verify_storage(call.caller(), request.max_bytes_per_second) {
+            Ok(verification) => {
+                let call = Arc::new(call);
+                Ok(call.response(verify::steps(call.clone(), verification)))
+            }
+            Err(refusal) => Err(call.status(refusal)),
+        }
+    }
 }
 
 impl AdminApi {
@@ -156,5 +169,6 @@ fn status(status: ServerStatus) -> wire::GetStatusResponse {
         alarms: status.alarms,
         cpu_time: Some(convert::to_duration(status.cpu_time)),
         log_blocks: status.log_blocks,
+        storage: Some(storage::storage(status.storage)),
     }
 }

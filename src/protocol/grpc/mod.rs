@@ -24,3 +24,5 @@ mod messages;
 mod produce;
 mod queue_service;
 mod queues;
+mod storage;
+mod verify;

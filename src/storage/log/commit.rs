@@ -25,10 +25,16 @@ use crate::{
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
+
+/// How far what is free must rise above the limit before growth is allowed again, in percent of the disk.
+const RESUME_PERCENT: u64 = 2;
 
 pub(super) enum Request {
     Append { frame: FrameBuilder, done: AppendDone },
@@ -87,11 +93,13 @@ enum Task {
 pub(super) struct Commit {
     pub(super) segments: Arc<Segments>,
     pub(super) drive: Drive,
-    store_uuid: [u8; 16],
+    pub(super) store_uuid: [u8; 16],
     delay: Duration,
     heartbeat_after: Duration,
     min_free_percent: u8,
     min_free_bytes: u64,
+    /// What [`Commit::is_low`] said last.
+    refused: AtomicBool,
     appender: Mutex<Appender>,
     queue: Mutex<Queue>,
     bell: Condvar,
@@ -129,6 +137,7 @@ impl Commit {
             heartbeat_after: options.heartbeat_after,
             min_free_percent: options.min_free_percent,
             min_free_bytes: options.min_free_bytes,
+            refused: AtomicBool::new(false),
             appender: Mutex::new(appender),
             queue: Mutex::default(),
             bell: Condvar::new(),
@@ -459,9 +468,16 @@ impl Commit {
         lock(&self.published).blocks
     }
 
+    /// Whether growth is to be refused. Once it is, what is free must rise past the limit by [`RESUME_PERCENT`] of the
+    /// disk, or by two fifths of the limit where that is less: a disk at the limit would else be full and not full by turns.
     pub(super) fn is_low(&self, space: Space) -> bool {
-        let percent = space.total / 100 * u64::from(self.min_free_percent);
-        space.free < percent.min(self.min_free_bytes)
+        let one_percent = space.total / 100;
+        let limit = (one_percent * u64::from(self.min_free_percent)).min(self.min_free_bytes);
+        let above = (one_percent * RESUME_PERCENT).min(limit / 5 * 2);
+        let refused = self.refused.load(Ordering::Relaxed);
+        let low = self.segments.pool.is_short() || space.free < if refused { limit + above } else { limit };
+        self.refused.store(low, Ordering::Relaxed);
+        low
     }
 
     pub(super) fn write_table_later(&self, seq: u64, file_id: u64, table: Arc<Table>) {

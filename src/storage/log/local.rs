@@ -13,6 +13,7 @@ use super::{
     pool::Pool,
     recovery::{Recovered, recover},
     report::{OpenError, RecoveryReport, ReplayedFrame},
+    scrub::Scrubber,
     segment::{free_dir, segment_path, table_path},
     segments::Segments,
     table::Table,
@@ -37,7 +38,7 @@ use std::{
 const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 
 pub struct LocalLog {
-    inner: Arc<Commit>,
+    pub(super) inner: Arc<Commit>,
     segment_bytes: u64,
     commit_thread: Mutex<Option<JoinHandle<()>>>,
     upkeep_thread: Mutex<Option<JoinHandle<()>>>,
@@ -121,6 +122,11 @@ impl LocalLog {
     /// Where each partition's log ends.
     pub fn heads(&self) -> Heads {
         self.inner.heads()
+    }
+
+    /// What checks sealed segments while the log is in use.
+    pub fn scrubber(&self) -> Scrubber {
+        Scrubber { segments: Arc::clone(&self.inner.segments), store_uuid: self.inner.store_uuid }
     }
 
     /// Segments there are, the active one included.
@@ -253,7 +259,10 @@ impl LogStore for LocalLog {
     }
 
     fn must_refuse_growth(&self) -> bool {
-        self.inner.segments.pool.is_short() || self.space().is_ok_and(|space| self.inner.is_low(space))
+        match self.space() {
+            Ok(space) => self.inner.is_low(space),
+            Err(_) => self.inner.segments.pool.is_short(),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     },
     storage::io::Space,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use std::{
     collections::BTreeMap,
     io,
@@ -122,6 +122,10 @@ impl LogWriter for MemWriter {
 
     fn next_lsn(&self) -> Lsn {
         self.next
+    }
+
+    fn memory(&self, room: usize) -> BytesMut {
+        BytesMut::with_capacity(room)
     }
 
     fn append(&mut self, frame: FrameBuilder, done: AppendDone) {

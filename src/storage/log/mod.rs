@@ -9,6 +9,7 @@ mod cold;
 mod commit;
 pub mod entry;
 pub mod examine;
+mod figures;
 pub mod frame;
 pub mod heads;
 mod hot;
@@ -21,6 +22,7 @@ mod reader;
 mod recovery;
 mod report;
 mod scan;
+mod scrub;
 mod sealed;
 pub mod segment;
 mod segments;
@@ -31,12 +33,15 @@ pub mod table;
 mod tests;
 
 pub use entry::EntryView;
+pub use figures::{Holder, LogFigures};
 pub use frame::{FrameBuilder, StoredEntry};
 pub use heads::{Head, Heads};
 pub use local::LocalLog;
 pub use options::{CorruptionPolicy, Drive, Fatal, LogHost, LogOptions, LogPosition, ReplayFrom};
 pub use reader::{LogReader, ReadError};
 pub use report::{LostFrames, LostRange, OpenError, RecoveryReport, ReplayedFrame};
+pub use scan::Pace;
+pub use scrub::{Scrubbed, Scrubber};
 
 use crate::{
     base::id::{Epoch, Lsn, PartitionId},
@@ -76,9 +81,7 @@ pub trait LogWriter: Send {
     fn next_lsn(&self) -> Lsn;
 
     /// Memory for a frame of about `room` bytes; it may have been another frame's.
-    fn memory(&self, room: usize) -> BytesMut {
-        BytesMut::with_capacity(room)
-    }
+    fn memory(&self, room: usize) -> BytesMut;
 
     /// Hands a frame over; `done` hears of it. At most one append is in flight: calling again before `done` ran is a bug.
     /// May write and sync on the calling thread, which then hears of it before this returns.

@@ -38,7 +38,7 @@ pub(super) struct Pool {
     entropy: Mutex<Box<dyn Entropy>>,
     store_uuid: [u8; 16],
     node_id: u64,
-    segment_bytes: u64,
+    pub(super) segment_bytes: u64,
     keep: usize,
     direct_writes: bool,
     state: Mutex<State>,
@@ -320,6 +320,12 @@ impl Pool {
         }
         self.changed.notify_all();
         Ok(())
+    }
+
+    /// Empty segments there are: the prepared one and the reserve.
+    pub(super) fn reserve_files(&self) -> u64 {
+        let state = self.lock();
+        (state.spare.len() + usize::from(state.next.is_some())) as u64
     }
 
     /// True when no empty segment is left and none could be made.

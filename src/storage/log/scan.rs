@@ -12,8 +12,12 @@ use std::{io, sync::Arc};
 
 const WINDOW_BYTES: usize = 512 << 10;
 
+/// Hears how many bytes are about to be read, and waits as long as it wants; false: the walk ends with `Interrupted`.
+pub type Pace = Arc<dyn Fn(u64) -> bool + Send + Sync>;
+
 pub(super) struct Scan {
     file: Arc<dyn IoFile>,
+    pace: Option<Pace>,
     pub(super) file_id: u64,
     pub(super) len: u64,
     window_start: u64,
@@ -33,7 +37,12 @@ pub(super) enum Found {
 impl Scan {
     pub(super) fn new(file: Arc<dyn IoFile>, file_id: u64) -> io::Result<Self> {
         let len = file.len()?;
-        Ok(Self { file, file_id, len, window_start: 0, window: Bytes::new() })
+        Ok(Self { file, pace: None, file_id, len, window_start: 0, window: Bytes::new() })
+    }
+
+    /// A walk that asks before each read.
+    pub(super) fn paced(file: Arc<dyn IoFile>, file_id: u64, pace: Pace) -> io::Result<Self> {
+        Ok(Self { pace: Some(pace), ..Self::new(file, file_id)? })
     }
 
     /// Up to `len` bytes at `at`; fewer at the end of the file.
@@ -47,6 +56,9 @@ impl Scan {
             return Ok(self.window.slice(skipped..skipped + len));
         }
         let wanted = len.max(WINDOW_BYTES).min(usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX));
+        if self.pace.as_ref().is_some_and(|pace| !pace(wanted as u64)) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let mut buffer = BytesMut::zeroed(wanted);
         let read = self.file.read_at(&mut buffer, at)?;
         buffer.truncate(read);

@@ -98,6 +98,22 @@ impl Sealed {
         Ok(state.ranges.clone().unwrap_or_else(|| Arc::from([])))
     }
 
+    /// The last block that counts, when this process knows it.
+    pub(super) fn last_block_seq(&self) -> Option<u64> {
+        self.lock().last_block_seq
+    }
+
+    /// Where the frames stand, for a single look.
+    pub(super) fn table(&self, io: &dyn Io, dir: &Path) -> io::Result<Arc<Table>> {
+        let mut state = self.lock();
+        let was_loaded = state.table.is_some();
+        let table = self.load_table(&mut state, io, dir);
+        if !was_loaded {
+            state.table = None;
+        }
+        table
+    }
+
     fn load_table(&self, state: &mut State, io: &dyn Io, dir: &Path) -> io::Result<Arc<Table>> {
         if let Some(table) = &state.table {
             return Ok(Arc::clone(table));
@@ -168,7 +184,7 @@ fn load(
     rebuild(file, seq, header.map(|header| header.file_id), last_block_seq, table)
 }
 
-fn read_header(file: &dyn IoFile) -> Option<SegmentHeader> {
+pub(super) fn read_header(file: &dyn IoFile) -> Option<SegmentHeader> {
     let mut bytes = vec![0; SEGMENT_HEADER_BYTES];
     let read = file.read_at(&mut bytes, 0).ok()?;
     SegmentHeader::decode(bytes.get(..read)?).ok()

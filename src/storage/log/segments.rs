@@ -130,6 +130,11 @@ impl Segments {
         self.view().sealed.len() + 1
     }
 
+    /// The sealed segments, oldest first.
+    pub(super) fn sealed(&self) -> Arc<Vec<Arc<Sealed>>> {
+        Arc::clone(&self.view().sealed)
+    }
+
     /// The view, for places that [`runs`] divides.
     pub(super) fn snapshot(&self, partition: PartitionId, at: &[Location]) -> Snapshot {
         let view = self.view();
@@ -185,6 +190,11 @@ impl Segments {
 
     pub(super) fn is_trimmed(&self, partition: PartitionId, lsn: Lsn) -> bool {
         lock(&self.trims).get(&partition).is_some_and(|below| lsn < *below)
+    }
+
+    /// What the partition said last of that; zero: nothing.
+    pub(super) fn needed_from(&self, partition: PartitionId) -> Lsn {
+        lock(&self.trims).get(&partition).copied().unwrap_or_default()
     }
 
     /// Remembers that the partition needs nothing below `below`.

@@ -7,7 +7,7 @@ use super::{
     layout::{crc_around, put, u16_at, u32_at, u64_at},
 };
 use crate::base::id::{Lsn, PartitionId};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 pub const TABLE_MAGIC: [u8; 4] = *b"FBix";
 const TABLE_VERSION: u16 = 1;
@@ -90,6 +90,17 @@ impl Table {
             Some(0) => Place::Lost,
             Some(offset) => Place::At(u64::from(*offset) * 8),
         }
+    }
+
+    /// The frames that start within these bytes of the file, each with its place; those of a partition rise.
+    pub fn frames_within(&self, bytes: &Range<u64>) -> Vec<(PartitionId, Lsn, u64)> {
+        let of_run = |(partition, run): (&PartitionId, &Run)| {
+            let (partition, first) = (*partition, run.before.0 + 1);
+            let places = run.offsets.iter().map(|offset| u64::from(*offset) * 8);
+            let frames = (first..).zip(places).filter(|(_, at)| *at != 0 && bytes.contains(at));
+            frames.map(|(lsn, at)| (partition, Lsn(lsn), at)).collect::<Vec<_>>()
+        };
+        self.runs.iter().flat_map(of_run).collect()
     }
 
     /// The partition's last LSN so far; 0 when nothing is known of it.

@@ -273,6 +273,39 @@ fn whatever_byte_of_the_log_is_flipped_the_frames_that_are_lost_are_named() {
 }
 
 #[test]
+fn whatever_byte_of_the_log_is_flipped_repair_discards_no_sound_block_and_keeps_what_is_damaged() {
+    let place = Place::filled();
+    let facts = place.stopped().inspect(&mut |_| {}).expect("inspects").segments;
+    let mut repaired = 0;
+    for (name, segment) in place.segments().iter().zip(&facts) {
+        for offset in (0..segment.end_offset as usize).step_by(7919) {
+            place.flip(name, offset);
+            let damaged = place.read(name);
+            let stopped = place.stopped();
+            let found = stopped.verify(&mut |_| {}).expect("verifies");
+            let left = dumped(&stopped);
+            let repair = stopped.repair(&found, NOW, &mut |_| {}).expect("repairs");
+            assert_eq!(place.read(name), damaged, "{name} at {offset}: the log is as it was");
+            assert_eq!(dumped(&stopped), left, "{name} at {offset}: every sound frame is still read");
+            if !found.is_sound() {
+                let report = String::from_utf8(place.read(&repair.report.expect("a report"))).expect("text");
+                for problem in found.problems.iter().filter(|problem| problem.acknowledged) {
+                    assert!(report.contains(&problem.to_string()), "{name} at {offset}: {report}");
+                    let bytes = problem.offsets.start as usize..problem.offsets.end as usize;
+                    let kept = format!("damaged/{}-{}.bin", name.replace('/', "_"), bytes.start);
+                    assert_eq!(place.read(&kept), damaged[bytes], "{name} at {offset}");
+                }
+                fs::remove_dir_all(place.file("damaged")).expect("removed");
+                repaired += 1;
+            }
+            drop(stopped);
+            place.flip(name, offset);
+        }
+    }
+    assert!(repaired > 5, "most bytes matter: {repaired}");
+}
+
+#[test]
 fn a_damaged_last_block_that_nothing_proves_durable_is_a_torn_tail() {
     let place = Place(tempfile::tempdir().expect("a temporary directory"));
     let opened = place.open_store();

@@ -90,6 +90,43 @@ fn growth_is_refused_below_the_watermark_and_allowed_again_above_it() {
 }
 
 #[test]
+fn growth_resumes_two_percent_above_the_watermark_and_not_at_it() {
+    let disk = SimDisk::new(1);
+    disk.set_capacity(100 << 20);
+    let opened = open_sim(&disk, &LogOptions { min_free_percent: 5, min_free_bytes: u64::MAX, ..options() }).unwrap();
+    let filler = disk.create(Path::new("/data/filler")).unwrap();
+    let others = used(&disk);
+    let leave = |free: u64| filler.set_len((100 << 20) - others - free).unwrap();
+    let mib = 1 << 20;
+    for (free, refused) in [
+        (5 * mib, false),
+        (5 * mib - 1, true),
+        (5 * mib, true),
+        (7 * mib - 1, true),
+        (7 * mib, false),
+        (5 * mib, false),
+        (4 * mib, true),
+    ] {
+        leave(free);
+        assert_eq!(opened.log.must_refuse_growth(), refused, "{free} bytes are free");
+    }
+}
+
+#[test]
+fn a_limit_in_bytes_is_passed_by_two_fifths_of_it() {
+    let disk = SimDisk::new(1);
+    disk.set_capacity(100 << 20);
+    let limit = 10 << 10;
+    let opened = open_sim(&disk, &LogOptions { min_free_percent: 5, min_free_bytes: limit, ..options() }).unwrap();
+    let filler = disk.create(Path::new("/data/filler")).unwrap();
+    let others = used(&disk);
+    for (free, refused) in [(limit, false), (limit - 1, true), (limit / 5 * 7 - 1, true), (limit / 5 * 7, false)] {
+        filler.set_len((100 << 20) - others - free).unwrap();
+        assert_eq!(opened.log.must_refuse_growth(), refused, "{free} bytes are free");
+    }
+}
+
+#[test]
 fn a_log_that_was_closed_on_a_full_disk_opens_from_its_reserve() {
     let disk = SimDisk::new(1);
     let opened = open_sim(&disk, &options()).unwrap();
