@@ -10,6 +10,7 @@ use super::{
     frame::FrameBuilder,
     heads::Heads,
     options::{Drive, LogHost, LogOptions, LogPosition, ReplayFrom},
+    pin::Pin,
     pool::Pool,
     recovery::{Recovered, recover},
     report::{OpenError, RecoveryReport, ReplayedFrame},
@@ -111,6 +112,11 @@ impl LocalLog {
     /// Where each partition's log ends.
     pub fn heads(&self) -> Heads {
         self.inner.heads()
+    }
+
+    /// Keeps every segment where it is while the pin lives. None while another one does.
+    pub fn pin(&self) -> Option<Pin> {
+        self.inner.segments.pin().then(|| Pin(Arc::clone(&self.inner)))
     }
 
     /// Segments there are, the active one included.
