@@ -60,6 +60,7 @@ fn administers(action: Action) -> bool {
         | Action::GetConfig
         | Action::SetLogFilter
         | Action::CloseConnection
+        | Action::CreateBackup
         | Action::Drain
         | Action::CreateAccessKey
         | Action::ListAccessKeys

@@ -62,6 +62,7 @@ actions! {
     SetLogFilter = "forebay:SetLogFilter", Owner;
     ListConnections = "forebay:ListConnections", Owner;
     CloseConnection = "forebay:CloseConnection", Owner;
+    CreateBackup = "forebay:CreateBackup", Owner;
     Drain = "forebay:Drain", Owner;
     GetCaller = "sts:GetCallerIdentity", Owner;
     CreateAccessKey = "forebay:CreateAccessKey", Owner;
