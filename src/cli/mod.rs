@@ -8,6 +8,7 @@
 
 mod access;
 mod args;
+mod bar;
 mod bench;
 mod check;
 mod client;

@@ -4,6 +4,7 @@ use super::{dump::DumpArgs, inspect, repair, verify};
 use crate::{
     cli::{
         Exit, Failure,
+        bar::Bar,
         client::Consent,
         config::ConfigArgs,
         output::{Output, OutputArgs},
@@ -14,7 +15,6 @@ use crate::{
     },
 };
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
 
 #[derive(Debug, Args)]
@@ -88,29 +88,8 @@ impl From<OfflineError> for Failure {
     }
 }
 
-/// Bytes looked at, on standard error while it is a terminal.
-pub(super) struct Bar(ProgressBar);
-
 impl Bar {
-    fn new(quiet: bool) -> Self {
-        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta} left");
-        let bar = ProgressBar::with_draw_target(None, target);
-        Self(match style {
-            Ok(style) => bar.with_style(style),
-            Err(_) => bar,
-        })
-    }
-
     pub(super) fn progress(&self) -> impl FnMut(Progress) {
-        |progress| {
-            self.0.set_length(progress.total_bytes);
-            self.0.set_position(progress.done_bytes);
-        }
-    }
-
-    /// Makes room for results.
-    pub(super) fn clear(&self) {
-        self.0.finish_and_clear();
+        |progress| self.at(progress.done_bytes, progress.total_bytes)
     }
 }

@@ -1,10 +1,11 @@
 //! `forebay storage dump`.
 
-use super::{action::Bar, entry, inspect::show_time};
+use super::{entry, inspect::show_time};
 use crate::{
     base::id::{Lsn, PartitionId},
     cli::{
         Failure,
+        bar::Bar,
         output::{Output, Record},
     },
     storage::offline::{EntryRow, Filter, FrameRow, Row, Stopped},

@@ -1,10 +1,10 @@
 //! `forebay storage inspect`.
 
-use super::action::Bar;
 use crate::{
     base::time::Timestamp,
     cli::{
         Failure,
+        bar::Bar,
         output::{Output, Record},
     },
     config::unit::show_size,

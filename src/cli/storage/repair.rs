@@ -1,10 +1,11 @@
 //! `forebay storage repair`.
 
-use super::{action::Bar, verify};
+use super::verify;
 use crate::{
     base::time::Clock as _,
     cli::{
         Failure,
+        bar::Bar,
         client::Consent,
         output::{Output, Record},
     },

@@ -1,9 +1,9 @@
 //! `forebay storage verify`.
 
-use super::action::Bar;
 use crate::{
     cli::{
         Failure,
+        bar::Bar,
         output::{Output, Record},
     },
     storage::offline::{Problem, Remedy, Stopped, Verification},
