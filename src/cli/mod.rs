@@ -8,6 +8,7 @@
 
 mod access;
 mod args;
+mod backup;
 mod bar;
 mod bench;
 mod check;

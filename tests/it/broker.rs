@@ -76,6 +76,12 @@ pub(crate) async fn start_dev(in_flight_max: usize) -> TestBroker {
     start_in(dir, Arc::new(access), ServerOptions::default(), in_flight_max, 1000).await
 }
 
+/// A broker over a directory that was a broker's, and the keys in it.
+pub(crate) async fn start_over(dir: tempfile::TempDir) -> TestBroker {
+    let access = AccessKeys::open(KeyFile::new(Arc::new(SysIo), dir.path()), Trust::Keys).unwrap();
+    start_in(dir, Arc::new(access), ServerOptions::default(), 120_000, 1000).await
+}
+
 async fn start_in(
     dir: tempfile::TempDir,
     access: Arc<AccessKeys>,

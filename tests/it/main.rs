@@ -7,6 +7,7 @@ mod aws;
 mod aws_errors;
 mod aws_fuzz;
 mod aws_sqs;
+mod backup;
 mod broker;
 mod cli;
 mod grpc_access;
