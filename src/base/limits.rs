@@ -29,6 +29,8 @@ pub const TRACE_CONTEXT_CHARS: usize = 256;
 /// Longer receipt handles are not repeated whole in a failure.
 pub const RECEIPT_HANDLE_CHARS: usize = 1024;
 pub const LOG_FILTER_CHARS: usize = 1024;
+/// Of a path on the server's machine.
+pub const PATH_CHARS: usize = 4096;
 pub const ATTRIBUTES_MAX: usize = 10;
 pub const ATTRIBUTE_NAME_CHARS: usize = 256;
 pub const ATTRIBUTE_TYPE_CHARS: usize = 256;

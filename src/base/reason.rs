@@ -95,6 +95,10 @@ reasons! {
     StorageFull = "STORAGE_FULL", Remedy::RetryAfter(Duration::from_secs(10));
     /// A stored entry fails its checksum; the broker's log and `forebay storage verify` name it.
     StorageCorrupt = "STORAGE_CORRUPT", Remedy::Report;
+    /// A backup of this server is running already; there is one at a time.
+    BackupRunning = "BACKUP_RUNNING", Remedy::ChangeState;
+    /// A backup could not be written, or what it reads could not be read. The message names the file.
+    BackupFailed = "BACKUP_FAILED", Remedy::ChangeState;
     /// The server is shutting down.
     Draining = "DRAINING", Remedy::RetryAfter(Duration::from_secs(1));
     /// The caller is not who it says, or did not say.

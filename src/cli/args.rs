@@ -1,9 +1,9 @@
 //! The tree of commands.
 
 use super::{
-    access::AccessArgs, bench::BenchCommand, check::CheckCommand, config::ConfigCommand, errors::ErrorsCommand,
-    generate::GenerateCommand, queue::QueueArgs, serve::ServeArgs, server::ServerArgs, storage::StorageArgs,
-    version::VersionArgs,
+    access::AccessArgs, backup::BackupCommand, bench::BenchCommand, check::CheckCommand, config::ConfigCommand,
+    errors::ErrorsCommand, generate::GenerateCommand, queue::QueueArgs, serve::ServeArgs, server::ServerArgs,
+    storage::StorageArgs, version::VersionArgs,
 };
 use clap::{Parser, Subcommand};
 
@@ -34,6 +34,9 @@ pub(crate) enum Command {
     Server(ServerArgs),
     /// Look at, check and repair a data directory that no server uses
     Storage(StorageArgs),
+    /// Back up a running server, and make data directories of backups
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Measure a server and the disk below it
     #[command(subcommand)]
     Bench(BenchCommand),

@@ -8,6 +8,7 @@
 
 mod access;
 mod args;
+mod backup;
 mod bench;
 mod check;
 mod client;

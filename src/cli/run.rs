@@ -1,8 +1,8 @@
 //! From arguments to an exit code.
 
 use super::{
-    Cli, Command, Exit, Failure, access, bench, check, config, errors, generate, output, queue, serve, server, storage,
-    version,
+    Cli, Command, Exit, Failure, access, backup, bench, check, config, errors, generate, output, queue, serve, server,
+    storage, version,
 };
 use clap::Parser as _;
 use std::{ffi::OsString, process::ExitCode};
@@ -35,6 +35,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Access(args) => access::run(*args),
         Command::Server(args) => server::run(args),
         Command::Storage(args) => storage::run(args),
+        Command::Backup(command) => backup::run(command),
         Command::Bench(command) => bench::run(command),
         Command::Check(command) => check::run(command),
         Command::Config(command) => config::run(command),

@@ -18,12 +18,13 @@ use crate::{
         scrub::Desk,
     },
     storage::{
-        io::Space,
+        io::{Io, Space},
         log::{LocalLog, LogStore},
     },
 };
 use std::{
     collections::BTreeSet,
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -62,6 +63,8 @@ pub(crate) struct Host {
     pub(super) payloads: Payloads,
     pub(super) receipts: Receipts,
     pub(super) log: Arc<LocalLog>,
+    pub(super) io: Arc<dyn Io>,
+    pub(super) data_dir: PathBuf,
     pub(super) entropy: Mutex<Box<dyn Entropy>>,
     pub(super) started: Timestamp,
     pub(super) recovery: Recovery,

@@ -4,6 +4,7 @@
 //! Absent on purpose: protocols, HTTP, gRPC, authorisation.
 
 pub mod access;
+pub mod backup;
 mod catalog;
 mod checkpoint;
 pub mod client;

@@ -331,6 +331,8 @@ fn start(
         payloads: Payloads::new(reader),
         receipts: Receipts::new(&opened.identity.secret),
         log,
+        io: host.io,
+        data_dir: options.data_dir.clone(),
         entropy: Mutex::new(found.entropy),
         started: found.began,
         recovery: found.recovery,

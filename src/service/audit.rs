@@ -68,6 +68,7 @@ fn administers(action: Action) -> bool {
         | Action::GetConfig
         | Action::SetLogFilter
         | Action::CloseConnection
+        | Action::CreateBackup
         | Action::Drain
         | Action::VerifyStorage
         | Action::CreateAccessKey

@@ -258,6 +258,7 @@ fn scope(action: Action) -> Scope {
         | Action::SetLogFilter
         | Action::ListConnections
         | Action::CloseConnection
+        | Action::CreateBackup
         | Action::Drain
         | Action::VerifyStorage => Scope::Server,
     }

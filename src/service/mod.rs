@@ -18,6 +18,7 @@ pub mod access;
 pub mod attributes;
 pub mod audit;
 pub mod authorise;
+pub mod backup;
 pub mod broker;
 pub(crate) mod check;
 pub mod consume;

@@ -99,7 +99,14 @@ pub const ROWS: &[Row] = &[
         banned: &[],
         sync: false,
     },
-    // Offline inspection is the one command that reads files of the log itself.
+    // A backup is made by a server, and read and restored without one.
+    Row {
+        layer: "cli::backup",
+        uses: Uses::Only(&["base", "config", "storage", "proto"]),
+        banned: &[HTTP],
+        sync: false,
+    },
+    // Offline inspection reads files of the log itself.
     Row {
         layer: "cli::storage",
         uses: Uses::Only(&["base", "config", "runtime", "storage", "domain", "proto::storage"]),

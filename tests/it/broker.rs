@@ -89,6 +89,12 @@ pub(crate) async fn start_on(disk: Arc<dyn Io>, choose: impl FnOnce(&mut EngineO
     serve_engine(dir, Arc::new(access), ServerOptions::default(), engine)
 }
 
+/// A broker over a directory that was a broker's, and the keys in it.
+pub(crate) async fn start_over(dir: tempfile::TempDir) -> TestBroker {
+    let access = AccessKeys::open(KeyFile::new(Arc::new(SysIo), dir.path()), Trust::Keys).unwrap();
+    start_in(dir, Arc::new(access), ServerOptions::default(), 120_000, 1000).await
+}
+
 async fn start_in(
     dir: tempfile::TempDir,
     access: Arc<AccessKeys>,

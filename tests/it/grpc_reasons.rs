@@ -5,6 +5,7 @@ use forebay::{
     base::reason::Reason,
     proto::{
         access::v1::{self as access, access_service_client::AccessServiceClient},
+        admin::v1 as admin,
         queue::v1::{
             self as wire,
             produce_request::{Batch, Frame, Open},
@@ -29,6 +30,7 @@ const LISTED: &[(Reason, &str)] = &[
     (Reason::PermissionNotFound, "permissions are removed by label in the AWS protocol only"),
     (Reason::ActionNotShared, "permissions are added by label in the AWS protocol only"),
     (Reason::TooManyAccessKeys, "needs 10,000 keys"),
+    (Reason::BackupRunning, "needs a backup that still runs; the log's tests hold a pin"),
     (Reason::Internal, "is a bug"),
 ];
 
@@ -192,6 +194,13 @@ async fn of_keys(broker: &TestBroker) -> Vec<String> {
     ]
 }
 
+async fn of_backups(broker: &TestBroker) -> Vec<String> {
+    let request = admin::CreateBackupRequest { directory: "/dev/null/backups".into() };
+    let mut steps = broker.admin().await.create_backup(request).await.unwrap().into_inner();
+    let status = steps.message().await.expect_err("nothing can be there");
+    vec![status.get_error_details().error_info().expect("always there").reason.clone()]
+}
+
 async fn of_limits() -> Vec<String> {
     let broker = start_limited(ServerOptions::default(), 1, 1).await;
     broker.create("only", wire::Queue::default()).await;
@@ -213,6 +222,7 @@ async fn every_reason_is_provoked_or_listed() {
     provoked.extend(of_leases(&broker).await);
     provoked.extend(of_redrives(&broker).await);
     provoked.extend(of_streams(&broker).await);
+    provoked.extend(of_backups(&broker).await);
     provoked.extend(of_keys(&broker).await);
     provoked.extend(of_limits().await);
     let listed: BTreeSet<_> = LISTED.iter().map(|(reason, _)| reason.as_str().to_owned()).collect();

@@ -390,6 +390,14 @@ fn admin_rows(method: &str) -> Option<Vec<Row>> {
             "max_bytes_per_second",
             "65536 and more",
         )],
+        "CreateBackup" => vec![
+            bad(admin::CreateBackupRequest { directory: String::new() }, "directory", "an absolute path"),
+            bad(admin::CreateBackupRequest { directory: "backups".into() }, "directory", "an absolute path"),
+            bad(admin::CreateBackupRequest { directory: "/a/../b".into() }, "directory", "an absolute path"),
+            bad(admin::CreateBackupRequest { directory: "/".into() }, "directory", "an absolute path"),
+            bad(admin::CreateBackupRequest { directory: "/d".repeat(2049) }, "directory", "4096 characters"),
+            bad(admin::CreateBackupRequest { directory: "/usr".into() }, "directory", "an empty directory"),
+        ],
         "Drain" => vec![bad(admin::DrainRequest { grace: seconds(3601) }, "grace", "0s to 1h")],
         _ => return None,
     })

@@ -62,6 +62,7 @@ actions! {
     SetLogFilter = "forebay:SetLogFilter", Owner;
     ListConnections = "forebay:ListConnections", Owner;
     CloseConnection = "forebay:CloseConnection", Owner;
+    CreateBackup = "forebay:CreateBackup", Owner;
     Drain = "forebay:Drain", Owner;
     VerifyStorage = "forebay:VerifyStorage", Owner;
     GetCaller = "sts:GetCallerIdentity", Owner;

@@ -84,7 +84,9 @@ fn of_sqs(reason: Reason) -> &'static Kind {
         | Reason::ActionNotShared
         | Reason::AccessKeyNotFound
         | Reason::AccessKeyExists
-        | Reason::TooManyAccessKeys => &common::INVALID_PARAMETER_VALUE,
+        | Reason::TooManyAccessKeys
+        | Reason::BackupRunning
+        | Reason::BackupFailed => &common::INVALID_PARAMETER_VALUE,
         Reason::Unauthenticated => &common::UNRECOGNIZED_CLIENT,
         Reason::AccessDenied => &common::ACCESS_DENIED,
         Reason::Draining | Reason::StorageFull => &common::UNAVAILABLE,

@@ -5,9 +5,11 @@ use crate::{
     base::reason::Refusal,
     proto::admin::v1::{self as wire, admin_service_server::AdminService},
     protocol::port::connections::Connection,
-    service::{authorise::Action, check, status::Status as ServerStatus},
+    service::{authorise::Action, backup::BackupStep, check, status::Status as ServerStatus},
 };
+use futures_util::{Stream, stream};
 use std::{
+    pin::Pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -20,6 +22,7 @@ pub(super) struct AdminApi {
     pub(super) shared: Arc<Shared>,
 }
 
+type BackupStream = Pin<Box<dyn Stream<Item = Result<wire::CreateBackupResponse, Status>> + Send>>;
 type Answer<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
@@ -95,6 +98,22 @@ impl AdminService for AdminApi {
         call.reply(closed.map(|()| wire::CloseConnectionResponse {}))
     }
 
+    type CreateBackupStream = BackupStream;
+
+    async fn create_backup(&self, request: Request<wire::CreateBackupRequest>) -> Answer<BackupStream> {
+        let (call, request) = self.shared.begin(request)?;
+        let backup = call.broker().create_backup(call.caller(), &request.directory);
+        let backup = backup.map_err(|refusal| call.status(refusal))?;
+        let metadata = std::mem::take(call.response(()).metadata_mut());
+        let steps = stream::unfold((call, backup), |(call, mut backup)| async {
+            let step = backup.next().await?.map(backup_step).map_err(|refusal| call.status(refusal));
+            Some((step, (call, backup)))
+        });
+        let mut response = Response::new(Box::pin(steps) as BackupStream);
+        *response.metadata_mut() = metadata;
+        Ok(response)
+    }
+
     async fn drain(&self, request: Request<wire::DrainRequest>) -> Answer<wire::DrainResponse> {
         let (call, request) = self.shared.begin(request)?;
         let begun = call.broker().authorise_server(call.caller(), Action::Drain).and_then(|()| {
@@ -136,6 +155,28 @@ impl AdminApi {
         let next_page_token = last.map(|connection| connection.id.to_string()).unwrap_or_default();
         let connections = page.iter().map(|found| connection(found)).collect();
         Ok(wire::ListConnectionsResponse { connections, next_page_token })
+    }
+}
+
+fn backup_step(step: BackupStep) -> wire::CreateBackupResponse {
+    match step {
+        BackupStep::Progress { done_bytes, total_bytes } => {
+            wire::CreateBackupResponse { done_bytes, total_bytes, point: None }
+        }
+        BackupStep::Done(point) => wire::CreateBackupResponse {
+            done_bytes: point.copied_bytes,
+            total_bytes: point.copied_bytes,
+            point: Some(wire::RestorePoint {
+                name: point.name,
+                time: Some(convert::to_timestamp(point.time)),
+                durable_block: point.durable_block,
+                segments: point.segments,
+                bytes: point.bytes,
+                copied_segments: point.copied_segments,
+                copied_bytes: point.copied_bytes,
+                damage: point.damage,
+            }),
+        },
     }
 }
 

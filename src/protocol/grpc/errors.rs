@@ -37,6 +37,8 @@ pub fn code(reason: Reason) -> Code {
         | Reason::RedriveRunning
         | Reason::RedriveEnded
         | Reason::PurgeInProgress
+        | Reason::BackupRunning
+        | Reason::BackupFailed
         | Reason::SequenceGap => Code::FailedPrecondition,
         Reason::EtagMismatch => Code::Aborted,
         Reason::TooManyQueues

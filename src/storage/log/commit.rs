@@ -492,6 +492,11 @@ impl Commit {
         }
     }
 
+    /// What a pin held back may go.
+    pub(super) fn trim_again(&self) {
+        self.push_task(Task::Trim);
+    }
+
     fn push_task(&self, task: Task) {
         lock(&self.tasks).push_back(task);
         self.segments.pool.wake();

@@ -10,6 +10,7 @@ use super::{
     frame::FrameBuilder,
     heads::Heads,
     options::{Drive, LogHost, LogOptions, LogPosition, ReplayFrom},
+    pin::Pin,
     pool::Pool,
     recovery::{Recovered, recover},
     report::{OpenError, RecoveryReport, ReplayedFrame},
@@ -127,6 +128,11 @@ impl LocalLog {
     /// What checks sealed segments while the log is in use.
     pub fn scrubber(&self) -> Scrubber {
         Scrubber { segments: Arc::clone(&self.inner.segments), store_uuid: self.inner.store_uuid }
+    }
+
+    /// Keeps every segment where it is while the pin lives. None while another one does.
+    pub fn pin(&self) -> Option<Pin> {
+        self.inner.segments.pin().then(|| Pin(Arc::clone(&self.inner)))
     }
 
     /// Segments there are, the active one included.

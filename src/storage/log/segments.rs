@@ -7,6 +7,7 @@ use super::{
     cold::{Cold, Open, Snapshot},
     entry::EntryView,
     hot::{HotTail, runs},
+    pin::Pinned,
     pool::Pool,
     sealed::Sealed,
     segment::table_path,
@@ -35,6 +36,7 @@ pub(super) struct Segments {
     trims: Mutex<BTreeMap<PartitionId, Lsn>>,
     /// One trim at a time.
     trimming: Mutex<()>,
+    pub(super) pinned: Pinned,
 }
 
 struct View {
@@ -75,6 +77,7 @@ impl Segments {
             open_max: open_max.max(1),
             trims: Mutex::default(),
             trimming: Mutex::default(),
+            pinned: Pinned::default(),
         }
     }
 
@@ -124,6 +127,16 @@ impl Segments {
         {
             oldest.close();
         }
+    }
+
+    /// Keeps every segment from now on; false when another one does already.
+    pub(super) fn pin(&self) -> bool {
+        let _no_trim_is_under_way = lock(&self.trimming);
+        self.pinned.take()
+    }
+
+    pub(super) fn sealed_seqs(&self) -> Vec<u64> {
+        self.view().sealed.iter().map(|segment| segment.seq).collect()
     }
 
     pub(super) fn count(&self) -> usize {
@@ -223,6 +236,9 @@ impl Segments {
         let _one = lock(&self.trimming);
         loop {
             let Some(oldest) = self.view().sealed.first().cloned() else { return Ok(()) };
+            if self.pinned.holds(oldest.seq) {
+                return Ok(());
+            }
             let ranges = oldest.ranges(&*self.pool.io, &self.pool.dir)?;
             let needed = {
                 let trims = lock(&self.trims);

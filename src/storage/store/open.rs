@@ -163,7 +163,7 @@ pub fn reserve(io: &dyn Io, dir: &Path, pid: u32) -> Result<DirectoryLock, OpenE
     Ok(DirectoryLock::take(io, dir, pid)?)
 }
 
-fn make_directory(io: &dyn Io, dir: &Path) -> Result<(), FileError> {
+pub(crate) fn make_directory(io: &dyn Io, dir: &Path) -> Result<(), FileError> {
     let mut missing = Vec::new();
     for ancestor in dir.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
         if io.exists(ancestor).map_err(at("looking for", ancestor))? {

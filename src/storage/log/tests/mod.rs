@@ -9,6 +9,7 @@ mod full;
 mod fuzz;
 mod golden;
 mod matrix;
+mod pin;
 mod scrub;
 mod support;
 mod traits;

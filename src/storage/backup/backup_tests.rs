@@ -1,0 +1,253 @@
+//! Backups of a log on a simulated disk: consistent, incremental, all or nothing, verified to the byte.
+
+use super::{BackupError, Created, Points, Source, create, points::Wanted, restore, verify};
+use crate::{
+    base::{
+        entropy::Entropy,
+        id::{Lsn, PartitionId},
+        time::{Clock, Timestamp},
+    },
+    storage::{
+        identity::Identity,
+        index::memory::MemoryDisk,
+        io::{
+            Io as _,
+            sim::{Fault, SimDisk},
+        },
+        log::{FrameBuilder, LocalLog, LogHost, LogOptions, LogStore as _, LogWriter, ReplayFrom, examine},
+        store::{IndexKind, Options, Store, WAL_DIRECTORY},
+    },
+};
+use std::{ops::ControlFlow, path::Path, sync::Arc};
+
+const DATA: &str = "/data";
+const BACKUPS: &str = "/backups";
+const NEW: &str = "/new";
+const P: PartitionId = PartitionId(0);
+
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp(1_700_000_000_000)
+    }
+}
+
+struct Counter(u8);
+
+impl Entropy for Counter {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        self.0 = self.0.wrapping_add(1);
+        bytes.fill(self.0);
+    }
+}
+
+/// A store with a log, open.
+struct World {
+    disk: SimDisk,
+    log: LocalLog,
+    writer: Box<dyn LogWriter>,
+    _store: Store,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let disk = SimDisk::new(seed);
+        let io = Arc::new(disk.clone());
+        let options = Options {
+            index: IndexKind::Memory(MemoryDisk::default()),
+            pid: 1,
+            now: Still.now(),
+            node_id: 0,
+            partition_count: 1,
+            entropy: &mut Counter(0),
+        };
+        let opened = Store::open(io.clone(), Path::new(DATA), options).unwrap();
+        let host = LogHost { io, clock: Arc::new(Still), entropy: Box::new(Counter(100)), fatal: Box::new(|_| {}) };
+        let options = LogOptions { segment_bytes: 64 << 10, ..LogOptions::small() };
+        let wal = Path::new(DATA).join(WAL_DIRECTORY);
+        let uuid = opened.identity.uuid.into_bytes();
+        let (log, _) = LocalLog::open(host, &wal, uuid, &options, &ReplayFrom::default(), &mut |_| {}).unwrap();
+        let writer = log.acquire(P).unwrap();
+        Self { disk, log, writer, _store: opened.store }
+    }
+
+    /// Appends frames; says the last one's LSN.
+    fn append(&mut self, count: usize) -> Lsn {
+        let mut lsn = self.writer.next_lsn();
+        for _ in 0..count {
+            lsn = self.writer.next_lsn();
+            let mut frame = FrameBuilder::new(P, self.writer.epoch(), lsn, Timestamp(lsn.0));
+            frame.push(1, 7, lsn.0, |header| header.extend_from_slice(b"head"), &[7; 12 << 10]);
+            self.writer.append(frame, Box::new(|result| assert!(result.is_ok())));
+            while self.log.step() {}
+        }
+        lsn
+    }
+
+    fn back_up(&self, now: u64) -> Result<Created, BackupError> {
+        let pin = self.log.pin().unwrap();
+        let source =
+            Source { io: &self.disk, data_dir: Path::new(DATA), pin: &pin, now: Timestamp(Still.now().0 + now) };
+        create(&source, Path::new(BACKUPS), &mut |_| ControlFlow::Continue(()))
+    }
+}
+
+fn points(disk: &SimDisk) -> Points {
+    Points::read(disk, Path::new(BACKUPS)).unwrap()
+}
+
+/// What is wrong, by file.
+fn findings(disk: &SimDisk) -> Vec<(String, String)> {
+    let found = verify(disk, &points(disk), &mut |_| ControlFlow::Continue(())).unwrap();
+    found.into_iter().map(|finding| (finding.file, finding.what)).collect()
+}
+
+/// Restores to a new directory and says the last LSN that its log has.
+fn restored(disk: &SimDisk, wanted: &Wanted, to: &str) -> Result<Option<Lsn>, BackupError> {
+    let points = points(disk);
+    let point = points.find(wanted)?;
+    let done = restore(disk, &points.dir, point, Path::new(to), &mut |_| ControlFlow::Continue(()))?;
+    assert_eq!(done.lost, Vec::<String>::new());
+    let identity = Identity::read(disk, Path::new(to)).unwrap().unwrap();
+    let wal = Path::new(to).join(WAL_DIRECTORY);
+    let mut last = None;
+    let uuid = identity.uuid.into_bytes();
+    let report = examine::replay(disk, &wal, uuid, 0, &mut |frame| last = Some(frame.lsn())).unwrap();
+    assert!(!report.degraded && report.torn_bytes_dropped == 0, "{report:?}");
+    Ok(last)
+}
+
+#[test]
+fn a_backup_has_what_was_acknowledged_before_it_and_a_later_one_copies_less() {
+    let mut world = World::new(1);
+    let first = world.append(20);
+    let one = world.back_up(0).unwrap();
+    assert_eq!(one.copied_segments, one.manifest.segments.len() as u64);
+    let second = world.append(8);
+    let two = world.back_up(1000).unwrap();
+    assert!(two.manifest.segments.len() > one.manifest.segments.len());
+    assert!(two.copied_segments < one.copied_segments, "{one:?} {two:?}");
+    assert!(two.copied_bytes < one.copied_bytes);
+    assert_eq!(findings(&world.disk), []);
+    assert_eq!(restored(&world.disk, &Wanted::Newest, NEW).unwrap(), Some(second));
+    let middle = Timestamp(Still.now().0 + 999);
+    assert_eq!(restored(&world.disk, &Wanted::At(middle), "/at").unwrap(), Some(first));
+    assert_eq!(restored(&world.disk, &Wanted::Named(one.name), "/named").unwrap(), Some(first));
+    let too_old = restored(&world.disk, &Wanted::At(Timestamp(5)), "/old").unwrap_err();
+    assert!(matches!(too_old, BackupError::NoPoint { .. }), "{too_old}");
+}
+
+#[test]
+fn segments_that_were_recycled_meanwhile_are_in_the_backup_as_they_were() {
+    let mut world = World::new(1);
+    let first = world.append(12);
+    let one = world.back_up(0).unwrap();
+    world.writer.trim(first);
+    world.append(30);
+    assert_eq!(findings(&world.disk), []);
+    assert_eq!(restored(&world.disk, &Wanted::Named(one.name), NEW).unwrap(), Some(first));
+}
+
+#[test]
+fn every_flipped_byte_is_found_and_its_file_named() {
+    let mut world = World::new(1);
+    world.append(12);
+    let created = world.back_up(0).unwrap();
+    for file in created.manifest.all_files() {
+        for at in [0, file.bytes / 2, file.bytes - 1] {
+            let flip = |bytes: &mut Vec<u8>| bytes[at as usize] ^= 4;
+            let path = Path::new(BACKUPS).join(&file.path);
+            world.disk.damage(&path, flip);
+            let found = findings(&world.disk);
+            assert_eq!(found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), [file.path.as_str()]);
+            let refused = restored(&world.disk, &Wanted::Newest, &format!("{NEW}-{at}-{}", file.crc)).unwrap_err();
+            assert!(refused.to_string().contains(&file.path), "{refused}");
+            world.disk.damage(&path, flip);
+        }
+    }
+    let manifest = Path::new(BACKUPS).join(format!("{}.backup", created.name));
+    world.disk.damage(&manifest, |bytes| bytes[200] ^= 1);
+    let expected = (format!("{}.backup", created.name), "its CRC does not match".to_owned());
+    assert_eq!(findings(&world.disk), [expected]);
+}
+
+#[test]
+fn a_power_cut_at_any_call_leaves_a_whole_restore_point_or_none() {
+    let mut world = World::new(7);
+    world.append(9);
+    world.back_up(0).unwrap();
+    world.append(9);
+    let fork = world.disk.fork();
+    drop(world);
+    // The log is opened again on each copy of the disk: what a restart finds is what a backup starts from.
+    let calls = {
+        let disk = fork.fork();
+        let before = disk.calls();
+        attempt(&disk).unwrap();
+        disk.calls() - before
+    };
+    let mut outcomes = [0, 0];
+    for call in 0..calls {
+        let disk = fork.fork();
+        disk.fault_at(disk.calls() + call, Fault::Crash);
+        let done = attempt(&disk).is_some();
+        let disk = disk.reboot();
+        let count = points(&disk).points.len();
+        assert!(count == 2 || (count == 1 && !done), "call {call}: {count} restore points");
+        assert_eq!(findings(&disk), [], "call {call}");
+        outcomes[count - 1] += 1;
+    }
+    assert!(outcomes[0] > 20, "{outcomes:?}");
+}
+
+/// Opens the log of this disk and adds a restore point.
+fn attempt(disk: &SimDisk) -> Option<Created> {
+    let io = Arc::new(disk.clone());
+    let host = LogHost { io, clock: Arc::new(Still), entropy: Box::new(Counter(200)), fatal: Box::new(|_| {}) };
+    let options = LogOptions { segment_bytes: 64 << 10, ..LogOptions::small() };
+    let uuid = Identity::read(disk, Path::new(DATA)).ok()??.uuid.into_bytes();
+    let wal = Path::new(DATA).join(WAL_DIRECTORY);
+    let (log, _) = LocalLog::open(host, &wal, uuid, &options, &ReplayFrom::default(), &mut |_| {}).ok()?;
+    let pin = log.pin()?;
+    let source = Source { io: disk, data_dir: Path::new(DATA), pin: &pin, now: Timestamp(Still.now().0 + 5000) };
+    create(&source, Path::new(BACKUPS), &mut |_| ControlFlow::Continue(())).ok()
+}
+
+#[test]
+fn a_backup_that_broke_off_is_not_listed_and_the_next_one_is_whole() {
+    let mut world = World::new(1);
+    world.append(20);
+    let pin = world.log.pin().unwrap();
+    let source = Source { io: &world.disk, data_dir: Path::new(DATA), pin: &pin, now: Still.now() };
+    let mut steps = 0;
+    let error = create(&source, Path::new(BACKUPS), &mut |_| {
+        steps += 1;
+        if steps > 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(matches!(error, Err(BackupError::BrokenOff)));
+    drop(pin);
+    assert!(matches!(Points::read(&world.disk, Path::new(BACKUPS)), Err(BackupError::NoBackups { .. })));
+    world.back_up(0).unwrap();
+    assert_eq!(points(&world.disk).points.len(), 1);
+    assert_eq!(findings(&world.disk), []);
+}
+
+#[test]
+fn directories_of_something_else_are_refused() {
+    let mut world = World::new(1);
+    world.append(1);
+    let pin = world.log.pin().unwrap();
+    let source = Source { io: &world.disk, data_dir: Path::new(DATA), pin: &pin, now: Still.now() };
+    let mut go_on = |_| ControlFlow::Continue(());
+    let inside = create(&source, Path::new("/data/backups"), &mut go_on).unwrap_err();
+    assert_eq!(inside.to_string(), "/data/backups is inside the data directory /data");
+    world.disk.create_dir(Path::new("/home")).unwrap();
+    world.disk.create(Path::new("/home/letter")).unwrap();
+    let foreign = create(&source, Path::new("/home"), &mut go_on).unwrap_err();
+    assert_eq!(foreign.to_string(), "/home holds \"letter\", which is no part of a backup");
+    drop(pin);
+    world.back_up(0).unwrap();
+    let occupied = restored(&world.disk, &Wanted::Newest, "/home").unwrap_err();
+    assert_eq!(occupied.to_string(), "/home is not empty: it holds \"letter\"");
+}

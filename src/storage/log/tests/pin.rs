@@ -1,0 +1,77 @@
+//! A pin keeps segments, and the cut of a log is what stands up to one block.
+
+use super::support::{DIR, STORE, append, open_sim};
+use crate::{
+    base::id::PartitionId,
+    storage::{
+        io::{Io as _, sim::SimDisk},
+        log::{
+            LogOptions, LogStore as _,
+            extent::{cut, extent},
+            segment::segment_path,
+        },
+    },
+};
+use std::path::Path;
+
+const P: PartitionId = PartitionId(1);
+
+fn options() -> LogOptions {
+    LogOptions { segment_bytes: 64 << 10, ..LogOptions::small() }
+}
+
+fn there(disk: &SimDisk, seq: u64) -> bool {
+    disk.exists(&segment_path(Path::new(DIR), seq)).unwrap()
+}
+
+#[test]
+fn nothing_is_trimmed_under_a_pin_until_it_is_released() {
+    let disk = SimDisk::new(1);
+    let opened = open_sim(&disk, &options()).unwrap();
+    let mut writer = opened.log.acquire(P).unwrap();
+    let pin = opened.log.pin().unwrap();
+    assert!(opened.log.pin().is_none(), "there is one pin at a time");
+    let last = (0..20).map(|_| append(&opened.log, &mut *writer, 12 << 10).unwrap()).last().unwrap();
+    let cut = pin.cut();
+    assert!(cut.segments.len() > 3, "{cut:?}");
+    writer.trim(last.lsn);
+    assert!(cut.segments.iter().all(|seq| there(&disk, *seq)));
+    pin.release_below(cut.segments[2]);
+    writer.trim(last.lsn);
+    assert!(!there(&disk, cut.segments[0]) && !there(&disk, cut.segments[1]));
+    assert!(cut.segments[2..].iter().all(|seq| there(&disk, *seq)));
+    drop(pin);
+    writer.trim(last.lsn);
+    assert!(!there(&disk, cut.segments[2]));
+    assert!(opened.log.pin().is_some());
+}
+
+#[test]
+fn a_cut_ends_every_segment_where_its_last_block_does() {
+    let disk = SimDisk::new(1);
+    let opened = open_sim(&disk, &options()).unwrap();
+    let mut writer = opened.log.acquire(P).unwrap();
+    for _ in 0..9 {
+        append(&opened.log, &mut *writer, 12 << 10).unwrap();
+    }
+    let found = opened.log.pin().unwrap().cut();
+    append(&opened.log, &mut *writer, 1000).unwrap();
+    let dir = Path::new(DIR);
+    let segments = cut(&disk, dir, STORE, &found.segments, found.position.durable_seq).unwrap();
+    assert_eq!(segments.iter().map(|segment| segment.seq).collect::<Vec<_>>(), found.segments);
+    assert_eq!(
+        segments.last().map(|last| (last.sealed, last.last_block_seq)),
+        Some((false, found.position.durable_seq))
+    );
+    for segment in &segments {
+        let path = segment_path(dir, segment.seq);
+        let extent = extent(disk.open_read(&path).unwrap(), segment).unwrap();
+        assert_eq!(extent.damage, None);
+        assert!(extent.end_offset < segment.file_bytes && extent.end_offset > 12 << 10);
+    }
+    let first = segment_path(dir, segments[0].seq);
+    disk.damage(&first, |bytes| bytes[20_000] ^= 1);
+    let found = extent(disk.open_read(&first).unwrap(), &segments[0]).unwrap();
+    assert_eq!(found.end_offset, segments[0].file_bytes);
+    assert!(found.damage.unwrap().contains("does not match its CRC"));
+}
