@@ -8,7 +8,7 @@ use super::{
     client::Engine,
     command::Command,
     directory::Directory,
-    evacuate::Evacuation,
+    evacuate::{Evacuation, Job},
     gate::Gate,
     host::{Alarms, Host, Recovery, Threads},
     image::{Section, decode_page, decode_section},
@@ -33,14 +33,18 @@ use crate::{
     engine::catalog::CatalogRules,
     storage::{
         index::{IndexState, IndexStore},
-        log::{self, LocalLog, LogHost, LogStore, RecoveryReport, ReplayFrom, ReplayedFrame},
+        log::{self, LocalLog, LogHost, LogReader, LogStore, RecoveryReport, ReplayFrom, ReplayedFrame},
         snapshot::Snapshot,
         store::{self, Opened, Store},
     },
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, atomic::AtomicU64, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::AtomicU64,
+        mpsc::{self, SyncSender},
+    },
     thread::JoinHandle,
 };
 
@@ -290,19 +294,14 @@ fn start(
         fatal: host.fatal.clone(),
     };
     reconcile(&shared, &states);
-    for (partition, state) in &states {
-        for item in state.outbox.values() {
-            // The receiver lives until the engine closes.
-            drop(shared.transfers.send((*partition, item.clone())));
-        }
-    }
+    resume_moves(&shared, &states);
     let partitions = start_partitions(&shared, &host, &log, states)?;
     let reader = log.reader();
     let pump = {
         let (shared, reader) = (shared.clone(), reader.clone());
         spawn("outbox", &host.fatal, move || outbox::pump(&shared, &reader, &items))?
     };
-    let (evacuations, jobs) = mpsc::sync_channel(1);
+    let (evacuations, evacuation) = start_evacuation(&host, &inboxes, &reader)?;
     let checkpointer = Checkpointer {
         store: opened.store,
         index: opened.index,
@@ -314,10 +313,6 @@ fn start(
         last: None,
         log_retain_bytes: options.log_retain_bytes,
         evacuations,
-    };
-    let evacuation = {
-        let evacuation = Evacuation { inboxes: shared.inboxes.clone(), reader: reader.clone() };
-        spawn("evacuation", &host.fatal, move || evacuation.run(&jobs))?
     };
     let (stop_checkpointer, stop) = mpsc::channel();
     let checkpointer = {
@@ -343,6 +338,16 @@ fn start(
     })))
 }
 
+fn start_evacuation(
+    host: &EngineHost,
+    inboxes: &Arc<[Arc<Inbox<Command>>]>,
+    reader: &Arc<dyn LogReader>,
+) -> Result<(SyncSender<Vec<Job>>, JoinHandle<()>), OpenError> {
+    let (evacuations, jobs) = mpsc::sync_channel(1);
+    let evacuation = Evacuation { inboxes: inboxes.clone(), reader: reader.clone() };
+    Ok((evacuations, spawn("evacuation", &host.fatal, move || evacuation.run(&jobs))?))
+}
+
 fn start_scrub(
     options: &EngineOptions,
     host: &EngineHost,
@@ -358,6 +363,16 @@ fn start_scrub(
         options: options.scrub,
     };
     Ok((desk, spawn("scrub", &host.fatal, move || scrub.run())?))
+}
+
+/// Carries on what was on its way between queues.
+fn resume_moves(shared: &Shared, states: &BTreeMap<PartitionId, State>) {
+    for (partition, state) in states {
+        for item in state.outbox.values() {
+            // The receiver lives until the engine closes.
+            drop(shared.transfers.send((*partition, item.clone())));
+        }
+    }
 }
 
 /// Shows every queue of the catalog, and finishes creations, changes and deletions that a crash cut short.
