@@ -5,10 +5,10 @@
 //! | [`error`] | what can go wrong, and how far the work is |
 //! | [`manifest`] | what one restore point consists of |
 //! | [`points`] | the restore points of a directory |
-//! | [`create`] | adds a restore point, while the broker runs |
+//! | [`mod@create`] | adds a restore point, while the broker runs |
 //! | [`copy`] | files there and back, with their CRC |
-//! | [`verify`] | every file and every block against the manifests |
-//! | [`restore`] | a data directory out of a restore point |
+//! | [`mod@verify`] | every file and every block against the manifests |
+//! | [`mod@restore`] | a data directory out of a restore point |
 //!
 //! Invariants: a manifest is written last and names only what is durable, so what a broken-off run left is never taken
 //! for a restore point; a file that a manifest names is never changed.
