@@ -47,17 +47,20 @@ impl Evacuation {
     fn empty(&self, partition: PartitionId, below: Lsn) -> Option<usize> {
         let inbox = self.inboxes.get(partition.0 as usize)?;
         let (mut from, mut moved) = ((QueueId(0), MessageSeq(0)), 0);
+        let mut unreadable = Vec::new();
         loop {
             let (answer, standing) = mpsc::channel();
             inbox.push_internal(Command::Standing { below, from, answer });
             let standing = standing.recv().ok()?;
-            let Some(last) = standing.last() else { return Some(moved) };
+            let Some(last) = standing.last() else { break };
             from = (last.queue, last.seq.next());
             let mut rest = standing.as_slice();
             while !rest.is_empty() {
                 let (step, later) = rest.split_at(step_len(rest));
                 rest = later;
-                let moves: Vec<_> = step.iter().filter_map(|standing| self.read(partition, *standing)).collect();
+                let reads = step.iter().map(|standing| self.read(partition, *standing));
+                let moves: Vec<_> =
+                    reads.filter_map(|read| read.map_err(|error| unreadable.push(error)).ok()).collect();
                 moved += moves.len();
                 let (done, durable) = mpsc::channel();
                 // An evacuation that is gone needs no answer.
@@ -65,18 +68,18 @@ impl Evacuation {
                 durable.recv().ok()?.ok()?;
             }
         }
+        if let Some(first) = unreadable.first() {
+            let count = unreadable.len();
+            tracing::error!(%partition, count, %first, "messages that cannot be read keep the log's old end");
+        }
+        Some(moved)
     }
 
     /// A message that cannot be read stays where it is, and keeps its segment.
-    fn read(&self, partition: PartitionId, standing: Standing) -> Option<Relocation> {
-        let read = self.reader.read(partition, standing.at).map_err(|error| error.to_string()).and_then(|entry| {
-            let sent = journal::sent_header(entry.kind, &entry.header).map_err(|error| error.to_string())?;
-            Ok(Relocation { standing, sent: entry.header.slice_ref(sent), body: entry.body })
-        });
-        let failed = |error: &String| {
-            tracing::error!(%partition, queue = standing.queue.0, seq = standing.seq.0, %error, "a message cannot be evacuated");
-        };
-        read.inspect_err(failed).ok()
+    fn read(&self, partition: PartitionId, standing: Standing) -> Result<Relocation, String> {
+        let entry = self.reader.read(partition, standing.at).map_err(|error| error.to_string())?;
+        let sent = journal::sent_header(entry.kind, &entry.header).map_err(|error| error.to_string())?;
+        Ok(Relocation { standing, sent: entry.header.slice_ref(sent), body: entry.body })
     }
 }
 
