@@ -115,6 +115,12 @@ impl SledIndex {
         })
     }
 
+    /// An empty index that goes on where this one is.
+    fn next_generation(&self) -> Result<Self, IndexError> {
+        let fresh = Self::create(self.options.clone(), self.generation + 1)?;
+        Ok(Self { oversize_floor_bytes: self.oversize_floor_bytes, mark: self.mark, ..fresh })
+    }
+
     #[cfg(test)]
     pub(super) fn with_oversize_floor(mut self, bytes: u64) -> Self {
         self.oversize_floor_bytes = bytes;
@@ -178,10 +184,7 @@ impl IndexStore for SledIndex {
     }
 
     fn start_over(&mut self) -> Result<(), IndexError> {
-        let mut fresh = Self::create(self.options.clone(), self.generation + 1)?;
-        fresh.oversize_floor_bytes = self.oversize_floor_bytes;
-        fresh.mark = self.mark;
-        *self = fresh;
+        *self = self.next_generation()?;
         Ok(())
     }
 
@@ -221,9 +224,7 @@ impl IndexStore for SledIndex {
         if self.size_on_disk() <= live.max(self.oversize_floor_bytes) {
             return Ok(false);
         }
-        let mut fresh = Self::create(self.options.clone(), self.generation + 1)?;
-        fresh.oversize_floor_bytes = self.oversize_floor_bytes;
-        fresh.mark = self.mark;
+        let mut fresh = self.next_generation()?;
         let mut outcome = Ok(());
         self.scan(&mut |queue, page, payload| {
             if outcome.is_ok() {

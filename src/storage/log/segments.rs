@@ -136,7 +136,7 @@ impl Segments {
     }
 
     pub(super) fn sealed_seqs(&self) -> Vec<u64> {
-        self.view().sealed.iter().map(|segment| segment.seq).collect()
+        self.sealed().iter().map(|segment| segment.seq).collect()
     }
 
     pub(super) fn count(&self) -> usize {
@@ -219,9 +219,8 @@ impl Segments {
 
     /// For each partition in the `count` oldest sealed segments, the frame behind its last one there.
     pub(super) fn ends_of_oldest(&self, count: usize) -> io::Result<BTreeMap<PartitionId, Lsn>> {
-        let sealed = Arc::clone(&self.view().sealed);
         let mut ends = BTreeMap::new();
-        for segment in sealed.iter().take(count) {
+        for segment in self.sealed().iter().take(count) {
             for (partition, before, last) in segment.ranges(&*self.pool.io, &self.pool.dir)?.iter() {
                 if last > before {
                     ends.insert(*partition, last.next());
