@@ -108,6 +108,15 @@ pub const NOISY_IN_FLIGHT_MIN: usize = 30;
 pub const NOISY_SHARE: usize = 10;
 /// How late a memory that no one may use any more is dropped, so that an idle queue wakes seldom for it.
 pub const CLEANUP_SLACK: Duration = Duration::from_secs(10);
+/// A queue that nothing happens to is parked: kept as a few hundred bytes. Not one with more pages than this, or that
+/// remembers more sends and receives than that, because waking it reads them all.
+pub const PARKED_PAGES_MAX: usize = 4;
+pub const PARKED_MEMORIES_MAX: usize = 16;
+/// Queues of a partition that may be awake before it looks for some to park between checkpoints.
+pub const AWAKE_QUEUES: usize = 4096;
+/// How long after a look for idle queues the next one comes, if there may be more. Short in the unit tests, so that they
+/// park all the time.
+pub const PARK_AFTER: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 10_000 });
 /// Messages of a page. One that waits takes a few hundred bytes, one in motion some 16 KiB. Small in the unit tests, so that
 /// their few messages fill several.
 pub const PAGE_MESSAGES: u64 = if cfg!(test) { 8 } else { 256 };

@@ -22,6 +22,7 @@ pub(super) struct StorageStatus {
     oldest_segment: u64,
     partitions: Vec<PartitionStatus>,
     scrub: ScrubStatus,
+    parked_queues: u64,
 }
 
 #[derive(Serialize)]
@@ -67,6 +68,7 @@ impl From<Storage> for StorageStatus {
             oldest_segment: storage.oldest_segment,
             partitions: storage.partitions.into_iter().map(PartitionStatus::from).collect(),
             scrub: storage.scrub.unwrap_or_default().into(),
+            parked_queues: storage.parked_queues,
         }
     }
 }
@@ -107,7 +109,7 @@ impl StorageStatus {
             state => state,
         };
         let log = format!(
-            "{} in {} segments: {} live in {} messages, {} dead; {} in reserve; index {} in {} pages",
+            "{} in {} segments: {} live in {} messages, {} dead; {} in reserve; index {} in {} pages; {} idle queues parked",
             show_size(self.log_bytes),
             self.log_segments,
             show_size(self.live_bytes),
@@ -116,6 +118,7 @@ impl StorageStatus {
             show_size(self.reserve_bytes),
             show_size(self.index_bytes),
             self.index_pages,
+            self.parked_queues,
         );
         [state.to_owned(), log, self.oldest(), self.scrub.show()]
     }

@@ -35,7 +35,8 @@ use std::{
 /// The only kind of section there is.
 pub(crate) const SECTION_KIND: u32 = 1;
 
-pub(crate) type PageLsns = BTreeMap<QueueId, BTreeMap<u64, Lsn>>;
+/// By queue and number of the page.
+pub(crate) type PageLsns = BTreeMap<(QueueId, u64), Lsn>;
 
 pub(crate) struct Checkpointer {
     pub(crate) store: Store,
@@ -149,7 +150,10 @@ impl Checkpointer {
     fn queues_gone(&self, images: &[PartitionImage]) -> Vec<QueueId> {
         let alive: std::collections::BTreeSet<QueueId> =
             images.iter().flat_map(|image| image.queues.iter().map(|queue| queue.id)).collect();
-        self.page_lsns.keys().filter(|id| !alive.contains(id)).copied().collect()
+        let mut gone: Vec<QueueId> =
+            self.page_lsns.keys().map(|(id, _)| *id).filter(|id| !alive.contains(id)).collect();
+        gone.dedup();
+        gone
     }
 
     fn gather(&mut self, image: &PartitionImage) {
@@ -162,14 +166,14 @@ impl Checkpointer {
 
     fn put_pages(&mut self) -> Result<(), IndexError> {
         for ((queue, number), (lsn, page)) in &self.pending {
-            let lsns = self.page_lsns.entry(*queue).or_default();
+            let key = (*queue, *number);
             match page {
                 Some(page) => {
                     self.index.put(*queue, *number, &encode_page(*lsn, page))?;
-                    lsns.insert(*number, *lsn);
+                    self.page_lsns.insert(key, *lsn);
                 }
                 // A page that never reached the index needs no empty one.
-                None if lsns.contains_key(number) => {
+                None if self.page_lsns.contains_key(&key) => {
                     self.index.put(*queue, *number, &encode_page(*lsn, &Page::default()))?;
                 }
                 None => {}
@@ -183,14 +187,15 @@ impl Checkpointer {
         for ((queue, number), (_, page)) in std::mem::take(&mut self.pending) {
             if page.is_none() {
                 self.index.remove(queue, number)?;
-                if let Some(lsns) = self.page_lsns.get_mut(&queue) {
-                    lsns.remove(&number);
-                }
+                self.page_lsns.remove(&(queue, number));
             }
         }
         for queue in queues_gone {
             self.index.clear_queue(*queue)?;
-            self.page_lsns.remove(queue);
+            let pages = self.page_lsns.range((*queue, 0)..=(*queue, u64::MAX));
+            for key in pages.map(|(key, _)| *key).collect::<Vec<_>>() {
+                self.page_lsns.remove(&key);
+            }
         }
         Ok(())
     }

@@ -34,6 +34,8 @@ pub struct StorageFigures {
     pub oldest_segment: u64,
     pub partitions: Vec<PartitionFigures>,
     pub scrub: ScrubFigures,
+    /// Idle ones, which take next to no memory.
+    pub parked_queues: u64,
 }
 
 /// What a partition needs of the log.
@@ -97,6 +99,7 @@ fn figures(host: &Host, log: &LogFigures, space: Space, kept: &[Kept]) -> Storag
         oldest_segment: log.oldest_segment,
         partitions: kept.iter().map(|kept| partition(host, log, kept)).collect(),
         scrub: host.scrub.figures(),
+        parked_queues: kept.iter().map(|kept| kept.parked_queues).sum(),
     }
 }
 

@@ -26,6 +26,8 @@ pub mod message;
 pub mod open;
 pub mod options;
 mod outbox;
+#[cfg(test)]
+mod parking_tests;
 mod partition;
 mod payloads;
 mod receipt;

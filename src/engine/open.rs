@@ -130,7 +130,7 @@ struct Found {
 fn rebuild(opened: &mut Opened, partitions: u32) -> Result<Rebuilt, OpenError> {
     let sections = sections(opened.snapshot.as_ref())?;
     if let (Some(checkpoint), IndexState::Usable) = (&opened.checkpoint, &opened.index_state) {
-        let mut rebuilt = states(sections, partitions);
+        let mut rebuilt = states(sections, partitions)?;
         match load_pages(opened.index.as_ref(), &mut rebuilt) {
             Ok(()) => {
                 let at_checkpoint =
@@ -144,21 +144,21 @@ fn rebuild(opened: &mut Opened, partitions: u32) -> Result<Rebuilt, OpenError> {
                 opened.index.start_over().map_err(|error| OpenError::Index(error.to_string()))?;
             }
         }
-        return Ok(without_pages(self::sections(opened.snapshot.as_ref())?, partitions, checkpoint.durable_seq));
+        return without_pages(self::sections(opened.snapshot.as_ref())?, partitions, checkpoint.durable_seq);
     }
     if let IndexState::Fresh { why } = &opened.index_state
         && !opened.created
     {
         tracing::warn!("the index starts empty and is rebuilt from the log: {why}");
     }
-    Ok(without_pages(sections, partitions, opened.checkpoint.as_ref().map_or(0, |at| at.durable_seq)))
+    without_pages(sections, partitions, opened.checkpoint.as_ref().map_or(0, |at| at.durable_seq))
 }
 
-fn without_pages(sections: Vec<Section>, partitions: u32, durable_seq: u64) -> Rebuilt {
-    let mut rebuilt = states(sections, partitions);
+fn without_pages(sections: Vec<Section>, partitions: u32, durable_seq: u64) -> Result<Rebuilt, OpenError> {
+    let mut rebuilt = states(sections, partitions)?;
     rebuilt.page_lsns.clear();
     rebuilt.from = ReplayFrom { durable_seq, ..ReplayFrom::default() };
-    rebuilt
+    Ok(rebuilt)
 }
 
 fn sections(snapshot: Option<&Snapshot>) -> Result<Vec<Section>, OpenError> {
@@ -170,19 +170,22 @@ fn sections(snapshot: Option<&Snapshot>) -> Result<Vec<Section>, OpenError> {
 }
 
 /// States without messages; `page_lsns` says which pages belong to them.
-fn states(sections: Vec<Section>, partitions: u32) -> Rebuilt {
+fn states(sections: Vec<Section>, partitions: u32) -> Result<Rebuilt, OpenError> {
     let mut from = ReplayFrom::default();
     let mut page_lsns = PageLsns::new();
     let mut states: BTreeMap<PartitionId, State> =
         (0..partitions).map(|number| (PartitionId(number), State::new(PartitionId(number)))).collect();
     for section in sections {
         from.lsns.insert(section.partition, section.lsn);
-        for (queue, _, pages) in &section.queues {
-            page_lsns.insert(*queue, pages.clone());
+        for queue in &section.queues {
+            page_lsns.extend(queue.pages.iter().map(|(number, lsn)| ((queue.id, *number), *lsn)));
         }
-        states.insert(section.partition, State::from_section(section));
+        states.insert(
+            section.partition,
+            State::from_section(section).map_err(|error| OpenError::Snapshot(error.to_string()))?,
+        );
     }
-    Rebuilt { states, from, page_lsns }
+    Ok(Rebuilt { states, from, page_lsns })
 }
 
 /// Puts the index's pages into their queues. Pages may be newer than the heads, never older.
@@ -191,7 +194,8 @@ fn load_pages(index: &dyn IndexStore, rebuilt: &mut Rebuilt) -> Result<(), Strin
     let mut found = PageLsns::new();
     let mut problem = None;
     let owners: BTreeMap<_, _> =
-        rebuilt.states.iter().flat_map(|(id, state)| state.queues.keys().map(|queue| (*queue, *id))).collect();
+        rebuilt.states.iter().flat_map(|(id, state)| state.queues.ids().map(|queue| (queue, *id))).collect();
+    let mut before = None;
     let mut visit = |queue, number, bytes: &[u8]| {
         let (lsn, page) = match decode_page(bytes) {
             Ok(page) => page,
@@ -201,15 +205,21 @@ fn load_pages(index: &dyn IndexStore, rebuilt: &mut Rebuilt) -> Result<(), Strin
             }
         };
         // Whatever is found is known of, so that no page is left that nobody overwrites or removes.
-        found.entry(queue).or_default().insert(number, lsn);
+        found.insert((queue, number), lsn);
         // A queue that is not in the snapshot was made later; the log has all of it.
-        let Some(state) = owners.get(&queue).and_then(|owner| rebuilt.states.get_mut(owner)) else { return };
-        let listed = missing.get_mut(&queue).and_then(|pages| pages.remove(&number));
+        let Some(owner) = owners.get(&queue) else { return };
+        // Pages come queue by queue: one whose last page came may rest.
+        if let Some((owner, queue)) = before.replace((*owner, queue)).filter(|(_, before)| *before != queue)
+            && let Some(state) = rebuilt.states.get_mut(&owner)
+        {
+            state.queues.park(queue);
+        }
+        let Some(state) = rebuilt.states.get_mut(owner) else { return };
+        let listed = missing.remove(&(queue, number));
         if listed.is_some_and(|listed| listed > lsn) {
             problem.get_or_insert(format!("page {number} of queue {queue} is older than the checkpoint"));
         }
-        let restored = state.queues.get_mut(&queue).map_or(Ok(()), |queue| queue.restore_page(number, &page));
-        if let Err(error) = restored {
+        if let Err(error) = state.queues.restore_page(queue, number, &page) {
             problem.get_or_insert(format!("page {number} of queue {queue}: {error}"));
         }
     };
@@ -217,8 +227,7 @@ fn load_pages(index: &dyn IndexStore, rebuilt: &mut Rebuilt) -> Result<(), Strin
     if let Some(problem) = problem {
         return Err(problem);
     }
-    let lost = missing.iter().find_map(|(queue, pages)| Some((queue, pages.first_key_value()?.0)));
-    if let Some((queue, number)) = lost {
+    if let Some(((queue, number), _)) = missing.first_key_value() {
         return Err(format!("page {number} of queue {queue} is missing"));
     }
     rebuilt.page_lsns = found;
@@ -381,19 +390,19 @@ fn reconcile(shared: &Shared, states: &BTreeMap<PartitionId, State>) {
     for definition in catalog.definitions() {
         shared.directory.put(definition.clone());
         let settings = definition.options.settings(shared.in_flight_max);
-        let queue = states.get(&definition.partition).and_then(|state| state.queues.get(&definition.id));
-        if queue.is_none_or(|queue| *queue.settings() != settings)
+        let known = states.get(&definition.partition).and_then(|state| state.queues.settings(definition.id));
+        if known != Some(settings)
             && let Some(inbox) = shared.inbox(definition.partition)
         {
             inbox.push_internal(Command::OpenQueue { definition: definition.clone(), then: Box::new(|_| {}) });
         }
     }
     for (partition, state) in states {
-        for queue in state.queues.keys() {
-            if shared.directory.by_id(*queue).is_none()
+        for queue in state.queues.ids() {
+            if shared.directory.by_id(queue).is_none()
                 && let Some(inbox) = shared.inbox(*partition)
             {
-                inbox.push_internal(Command::CloseQueue { queue: *queue, then: Box::new(|_| {}) });
+                inbox.push_internal(Command::CloseQueue { queue, then: Box::new(|_| {}) });
             }
         }
     }

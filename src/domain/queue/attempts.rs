@@ -79,6 +79,10 @@ impl Attempts {
         self.by_age.first().map(|(at, _)| *at + RECEIVE_ATTEMPT_WINDOW)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     pub(super) fn entries(&self) -> Vec<Attempt> {
         self.by_id.values().cloned().collect()
     }

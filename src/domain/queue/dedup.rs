@@ -94,6 +94,10 @@ impl Dedup {
         self.sends.first_key_value().map(|(_, send)| send.send_time + DEDUPLICATION_WINDOW)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.sends.len()
+    }
+
     /// Oldest first.
     pub(super) fn entries(&self) -> Vec<Remembered> {
         self.sends.values().cloned().collect()

@@ -19,6 +19,7 @@ pub mod purge;
 pub mod receive;
 pub mod redrive;
 pub mod relocate;
+pub mod rest;
 pub mod send;
 pub mod settings;
 pub mod settle;

@@ -192,6 +192,15 @@ impl Pages {
         self.pages.keys().copied().collect()
     }
 
+    /// How many pages there are.
+    pub(super) fn count(&self) -> usize {
+        self.pages.len()
+    }
+
+    pub(super) fn is_clean(&self) -> bool {
+        self.dirty.is_empty()
+    }
+
     pub(super) fn dirty(&self) -> Vec<u64> {
         self.dirty.iter().copied().collect()
     }

@@ -42,6 +42,10 @@ impl Producers {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     pub(super) fn entries(&self) -> Vec<Producer> {
         let all = self.by_id.iter();
         all.map(|(id, &(sequence, last))| Producer { id: id.clone(), sequence, last }).collect()

@@ -73,6 +73,10 @@ impl Redrives {
         self.0.iter().find(|redrive| redrive.ended.is_none())
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn entries(&self) -> Vec<RedriveView> {
         self.0.clone()
     }

@@ -12,9 +12,10 @@ use crate::{
     },
     proto::storage::v1 as wire,
 };
+use prost::Message as _;
 
-pub(super) fn head_to(head: &Head) -> wire::Head {
-    wire::Head {
+pub(crate) fn encode_head(head: &Head) -> Vec<u8> {
+    let head = wire::Head {
         settings: Some(settings_to(&head.settings)),
         deduplicate_by_group: head.deduplication_scope == Scope::MessageGroup,
         now_ms: head.now.0,
@@ -30,10 +31,12 @@ pub(super) fn head_to(head: &Head) -> wire::Head {
             .map(|(partition, number)| wire::TransferMark { partition: partition.0, number: *number })
             .collect(),
         redrives: head.redrives.iter().map(redrive_to).collect(),
-    }
+    };
+    head.encode_to_vec()
 }
 
-pub(super) fn head_from(head: wire::Head) -> Result<Head, DecodeError> {
+pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head, DecodeError> {
+    let head = wire::Head::decode(bytes)?;
     Ok(Head {
         settings: settings_from(head.settings.ok_or(DecodeError::Missing("settings"))?),
         deduplication_scope: if head.deduplicate_by_group { Scope::MessageGroup } else { Scope::Queue },

@@ -4,6 +4,7 @@ mod head;
 mod page;
 mod section;
 
+pub(crate) use head::{decode_head, encode_head};
 pub(crate) use page::{decode_page, encode_page};
 pub(crate) use section::{Section, decode_section, encode_section};
 
@@ -37,11 +38,17 @@ pub(crate) struct PartitionImage {
 
 pub(crate) struct QueueImage {
     pub(crate) id: QueueId,
-    pub(crate) head: Head,
+    pub(crate) head: HeadImage,
     /// Every page that holds messages.
     pub(crate) pages: Vec<u64>,
     /// The pages that changed since the last image; `None`: gone.
     pub(crate) dirty: Vec<(u64, Option<Page>)>,
+}
+
+/// A queue's head, or its bytes when it was parked.
+pub(crate) enum HeadImage {
+    Awake(Box<Head>),
+    Parked(Arc<[u8]>),
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,15 +1,11 @@
 //! A partition's section of a snapshot file.
 
-use super::{
-    CatalogImage, PartitionImage,
-    head::{head_from, head_to},
-};
+use super::{CatalogImage, HeadImage, PartitionImage, encode_head};
 use crate::{
     base::{
         id::{Lsn, PartitionId, QueueId},
         time::Timestamp,
     },
-    domain::queue::Head,
     engine::journal::{DecodeError, OutboxItem, definition_from, definition_to, item_from, item_to, path_from},
     proto::storage::v1 as wire,
 };
@@ -23,18 +19,28 @@ pub(crate) struct Section {
     pub(crate) next_lease: u64,
     pub(crate) next_transfer: u64,
     pub(crate) outbox: Vec<OutboxItem>,
-    pub(crate) queues: Vec<(QueueId, Head, BTreeMap<u64, Lsn>)>,
+    pub(crate) queues: Vec<QueueSection>,
     pub(crate) catalog: Option<CatalogImage>,
 }
 
+/// What a section says of a queue.
+pub(crate) struct QueueSection {
+    pub(crate) id: QueueId,
+    pub(crate) head: Vec<u8>,
+    /// Its pages, and the frames that those of the index must not be older than.
+    pub(crate) pages: Vec<(u64, Lsn)>,
+}
+
 /// The section's bytes. `page_lsns` knows the frame each page of the index is current at.
-pub(crate) fn encode_section(image: &PartitionImage, page_lsns: &BTreeMap<QueueId, BTreeMap<u64, Lsn>>) -> Vec<u8> {
+pub(crate) fn encode_section(image: &PartitionImage, page_lsns: &BTreeMap<(QueueId, u64), Lsn>) -> Vec<u8> {
     let queues = image.queues.iter().map(|queue| {
-        let lsns = page_lsns.get(&queue.id);
-        let lsn_of = |number: &u64| lsns.and_then(|lsns| lsns.get(number)).map_or(0, |lsn| lsn.0);
+        let lsn_of = |number: &u64| page_lsns.get(&(queue.id, *number)).map_or(0, |lsn| lsn.0);
         wire::QueueImage {
             id: queue.id.0,
-            head: Some(head_to(&queue.head)),
+            head: match &queue.head {
+                HeadImage::Awake(head) => encode_head(head),
+                HeadImage::Parked(bytes) => bytes.to_vec(),
+            },
             pages: queue.pages.iter().map(|number| wire::PageRef { number: *number, lsn: lsn_of(number) }).collect(),
         }
     });
@@ -53,9 +59,8 @@ pub(crate) fn encode_section(image: &PartitionImage, page_lsns: &BTreeMap<QueueI
 pub(crate) fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
     let image = wire::PartitionImage::decode(bytes)?;
     let queues = image.queues.into_iter().map(|queue| {
-        let head = head_from(queue.head.ok_or(DecodeError::Missing("head"))?)?;
         let pages = queue.pages.into_iter().map(|page| (page.number, Lsn(page.lsn))).collect();
-        Ok((QueueId(queue.id), head, pages))
+        QueueSection { id: QueueId(queue.id), head: queue.head, pages }
     });
     Ok(Section {
         partition: PartitionId(image.partition),
@@ -63,7 +68,7 @@ pub(crate) fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
         next_lease: image.next_lease,
         next_transfer: image.next_transfer,
         outbox: image.outbox.into_iter().map(item_from).collect::<Result<_, _>>()?,
-        queues: queues.collect::<Result<_, DecodeError>>()?,
+        queues: queues.collect(),
         catalog: image.catalog.map(catalog_from).transpose()?,
     })
 }

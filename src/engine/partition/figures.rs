@@ -1,12 +1,9 @@
 //! What a partition keeps: how much, and the entry that stands furthest back in the log.
 
 use super::worker::Worker;
-use crate::{
-    base::{
-        id::{Lsn, PartitionId, QueueId},
-        time::Timestamp,
-    },
-    domain::queue::Queue,
+use crate::base::{
+    id::{Lsn, PartitionId, QueueId},
+    time::Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -19,24 +16,25 @@ pub(crate) struct Kept {
     pub(crate) bytes: u64,
     /// The frame that is furthest back, the queue that needs it, and when the message was sent.
     pub(crate) oldest: Option<(Lsn, QueueId, Timestamp)>,
+    pub(crate) parked_queues: u64,
 }
 
 impl Worker {
     pub(super) fn kept(&self, answer: oneshot::Sender<Kept>) {
-        let of_queue = |(id, queue): (&QueueId, &Queue)| {
-            let (location, send_time) = queue.oldest_stored()?;
-            Some((location.lsn, *id, send_time))
-        };
         let moving = self.state.outbox.values().map(|item| (item.location.lsn, item.source, item.send_time));
-        let queues = self.state.queues.values();
-        let kept = Kept {
+        let mut kept = Kept {
             partition: self.state.partition,
-            messages: queues.clone().map(|queue| queue.message_count() as u64).sum::<u64>()
-                + self.state.outbox.len() as u64,
-            bytes: queues.map(Queue::stored_bytes).sum::<u64>()
-                + self.state.outbox.values().map(|item| u64::from(item.size)).sum::<u64>(),
-            oldest: self.state.queues.iter().filter_map(of_queue).chain(moving).min_by_key(|(lsn, ..)| *lsn),
+            messages: self.state.outbox.len() as u64,
+            bytes: self.state.outbox.values().map(|item| u64::from(item.size)).sum(),
+            oldest: moving.min_by_key(|(lsn, ..)| *lsn),
+            parked_queues: self.state.queues.parked() as u64,
         };
+        for (id, figures) in self.state.queues.figures() {
+            kept.messages += figures.messages;
+            kept.bytes += figures.bytes;
+            let oldest = figures.oldest.map(|(location, send_time)| (location.lsn, id, send_time));
+            kept.oldest = kept.oldest.into_iter().chain(oldest).min_by_key(|(lsn, ..)| *lsn);
+        }
         // Who asked may be gone.
         let _ = answer.send(kept);
     }

@@ -47,7 +47,7 @@ impl Worker {
     ) -> Result<SentMessage, Refusal> {
         let now = self.now();
         let message_id = MessageId::new(self.state.partition, random_16(self.entropy.as_mut()));
-        let queue = self.state.queues.get(&id).ok_or_else(|| no_queue(id))?;
+        let queue = self.state.queues.get(id).ok_or_else(|| no_queue(id))?;
         let fifo = queue.settings().is_fifo();
         let request = Send {
             message_id,
@@ -87,7 +87,7 @@ impl Worker {
 
     pub(super) fn producer_sequence(&mut self, id: QueueId, producer: &str, answer: Answer<u64>) {
         let result = self.advance(id).and_then(|()| {
-            let queue = self.state.queues.get(&id).ok_or_else(|| no_queue(id))?;
+            let queue = self.state.queues.get(id).ok_or_else(|| no_queue(id))?;
             Ok(queue.producer_sequence(producer))
         });
         self.reply(Box::new(move || drop(answer.send(result))));
@@ -125,7 +125,7 @@ impl Worker {
                 dead_letter_to,
                 next_transfer: self.state.next_transfer,
             };
-            let queue = self.state.queues.get(&id).ok_or_else(|| no_queue(id))?;
+            let queue = self.state.queues.get(id).ok_or_else(|| no_queue(id))?;
             let events = queue.receive(self.now(), &request).map_err(|error| of_receive(&error))?;
             let mut leased = Vec::with_capacity(events.len());
             let nothing = events.is_empty();
@@ -144,7 +144,7 @@ impl Worker {
     }
 
     fn deliveries(&self, id: QueueId, leased: &[(MessageSeq, LeaseId, crate::base::time::Timestamp)]) -> Vec<Delivery> {
-        let Some(queue) = self.state.queues.get(&id) else { return Vec::new() };
+        let Some(queue) = self.state.queues.get(id) else { return Vec::new() };
         let deliver = |(seq, lease, until): &(MessageSeq, LeaseId, crate::base::time::Timestamp)| {
             let delivery = queue.delivery(*seq)?;
             Some(Delivery { lease: *lease, lease_until: *until, ..delivery })
@@ -156,7 +156,7 @@ impl Worker {
     ///
     /// A standard queue's own lease need not be durable: losing it means another delivery.
     pub(super) fn deliver(&mut self, id: QueueId, deliveries: Vec<Delivery>, answer: Answer<Vec<Delivery>>) {
-        let fifo = self.state.queues.get(&id).is_some_and(|queue| queue.settings().is_fifo());
+        let fifo = self.state.queues.get(id).is_some_and(|queue| queue.settings().is_fifo());
         let newest = deliveries.iter().map(|delivery| delivery.location.lsn).max();
         let depends_on = match newest {
             Some(lsn) if !fifo => lsn,
@@ -186,7 +186,7 @@ impl Worker {
 
     fn settle_one(&mut self, id: QueueId, seq: MessageSeq, lease: LeaseId, outcome: Outcome) -> Result<(), Refusal> {
         let now = self.now();
-        let queue = self.state.queues.get(&id).ok_or_else(|| no_queue(id))?;
+        let queue = self.state.queues.get(id).ok_or_else(|| no_queue(id))?;
         let events = match outcome {
             Outcome::Ack => queue.delete(now, seq, lease).map(Vec::from_iter),
             Outcome::Nack { delay, keep_receive_count } => queue.nack(now, seq, lease, delay, keep_receive_count),

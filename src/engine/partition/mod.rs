@@ -6,6 +6,7 @@
 mod catalog;
 pub(crate) mod figures;
 mod messages;
+pub(crate) mod parking;
 mod queues;
 mod refusal;
 mod relocation;

@@ -27,7 +27,7 @@ impl Worker {
     /// Makes the queue see the time, and marks it for its waiters and timers.
     pub(super) fn advance(&mut self, id: QueueId) -> Result<(), Refusal> {
         let now = self.now();
-        let queue = self.state.queues.get_mut(&id).ok_or_else(|| no_queue(id))?;
+        let queue = self.state.queues.wake(id).ok_or_else(|| no_queue(id))?;
         queue.advance(now);
         self.touched.insert(id);
         Ok(())
@@ -37,7 +37,7 @@ impl Worker {
     pub(super) fn open_queue(&mut self, definition: &Arc<QueueDefinition>, then: Then<()>) {
         let settings = definition.options.settings(self.shared.in_flight_max);
         let id = definition.id;
-        match self.state.queues.get(&id) {
+        match self.state.queues.wake(id) {
             None => self.record(Record::QueueOpened(id, settings)),
             Some(queue) if *queue.settings() != settings => {
                 self.record(Record::Queue(id, Event::SettingsChanged(settings)));
@@ -49,7 +49,7 @@ impl Worker {
     }
 
     pub(super) fn close_queue(&mut self, id: QueueId, then: Then<()>) {
-        if self.state.queues.contains_key(&id) {
+        if self.state.queues.contains(id) {
             self.record(Record::QueueClosed(id));
         }
         self.timers.set(id, None);
@@ -67,6 +67,9 @@ impl Worker {
         while let Some(id) = self.timers.pop_due(self.now()) {
             self.work_by_itself(id);
         }
+        if self.park_at.is_some_and(|at| at <= self.now()) {
+            self.park_idle();
+        }
     }
 
     /// Expiry and redrive, one bounded step each; what is left is due again at once.
@@ -75,7 +78,7 @@ impl Worker {
             return;
         }
         let (now, next_transfer) = (self.now(), self.state.next_transfer);
-        let Some(queue) = self.state.queues.get(&id) else { return };
+        let Some(queue) = self.state.queues.get(id) else { return };
         let expired = queue.expire(now);
         let directory = self.shared.directory.clone();
         let exists = move |id| directory.by_id(id).is_some();
@@ -85,17 +88,29 @@ impl Worker {
         }
     }
 
+    pub(super) fn park_idle(&mut self) {
+        self.state.queues.park_idle(&self.touched);
+        self.park_at = None;
+    }
+
     /// Serves the waiters of every queue that changed, and sets its timer.
     pub(super) fn settle_touched(&mut self) {
         while let Some(id) = self.touched.pop_first() {
-            self.serve_waiters(id);
-            let next = self.state.queues.get(&id).and_then(crate::domain::queue::Queue::next_deadline);
-            self.timers.set(id, next);
+            if self.state.queues.wake(id).is_some() {
+                self.serve_waiters(id);
+            }
+            self.timers.set(id, self.state.queues.deadline(id));
+        }
+        if self.state.queues.are_many_awake() {
+            self.park_idle();
+        }
+        if self.park_at.is_none() && self.state.queues.may_become_idle() {
+            self.park_at = Some(self.now() + limits::PARK_AFTER);
         }
     }
 
     fn serve_waiters(&mut self, id: QueueId) {
-        while self.waiters.count(id) > 0 && self.state.queues.get(&id).is_some_and(|queue| queue.has_ready()) {
+        while self.waiters.count(id) > 0 && self.state.queues.get(id).is_some_and(|queue| queue.has_ready()) {
             let Some((number, waiter)) = self.waiters.pop(id) else { return };
             match self.lease(id, &waiter.options) {
                 Ok(deliveries) if deliveries.is_empty() => {
@@ -116,7 +131,7 @@ impl Worker {
     fn purge_queue(&mut self, id: QueueId) -> Result<u64, Refusal> {
         self.advance(id)?;
         let now = self.now();
-        let queue = self.state.queues.get(&id).ok_or_else(|| no_queue(id))?;
+        let queue = self.state.queues.get(id).ok_or_else(|| no_queue(id))?;
         let purged = queue.stats(now).total as u64;
         let event = queue.purge(now).map_err(|error| of_purge(&error))?;
         self.record(Record::Queue(id, event));
@@ -140,7 +155,7 @@ impl Worker {
     ) -> Result<crate::engine::command::BrowsePage, Refusal> {
         self.advance(id)?;
         let now = self.now();
-        let queue = self.state.queues.get(&id).ok_or_else(|| no_queue(id))?;
+        let queue = self.state.queues.get(id).ok_or_else(|| no_queue(id))?;
         let request = Browse {
             states: options.states.into_iter().map(place).collect(),
             group: options.group,
@@ -164,7 +179,7 @@ impl Worker {
 
     pub(super) fn stats(&mut self, id: QueueId, answer: Answer<QueueStats>) {
         let result = self.advance(id).and_then(|()| {
-            let queue = self.state.queues.get(&id).ok_or_else(|| no_queue(id))?;
+            let queue = self.state.queues.get(id).ok_or_else(|| no_queue(id))?;
             let stats = queue.stats(self.now());
             Ok(QueueStats {
                 visible: stats.visible as u64,
@@ -189,7 +204,7 @@ impl Worker {
     ) {
         let now = self.now();
         let result = self.advance(id).and_then(|()| {
-            let queue = self.state.queues.get(&id).ok_or_else(|| no_queue(id))?;
+            let queue = self.state.queues.get(id).ok_or_else(|| no_queue(id))?;
             queue.start_redrive(now, redrive, to, rate).map_err(|error| of_redrive(&error))
         });
         let result = result.and_then(|event| {
@@ -202,7 +217,7 @@ impl Worker {
     pub(super) fn cancel_redrive(&mut self, id: QueueId, redrive: RedriveId, answer: Answer<Redrive>) {
         let now = self.now();
         let result = self.advance(id).and_then(|()| {
-            let queue = self.state.queues.get(&id).ok_or_else(|| no_queue(id))?;
+            let queue = self.state.queues.get(id).ok_or_else(|| no_queue(id))?;
             queue.cancel_redrive(now, redrive).map_err(|error| of_redrive(&error))
         });
         let result = result.and_then(|event| {
@@ -213,13 +228,13 @@ impl Worker {
     }
 
     pub(super) fn list_redrives(&mut self, id: QueueId, answer: Answer<Vec<Redrive>>) {
-        let queue = self.state.queues.get(&id).ok_or_else(|| no_queue(id));
+        let queue = self.state.queues.wake(id).ok_or_else(|| no_queue(id));
         let result = queue.map(|queue| queue.redrives().iter().map(|view| redrive_of(id, view)).collect());
         self.reply(Box::new(move || drop(answer.send(result))));
     }
 
     fn redrive(&self, id: QueueId, redrive: RedriveId) -> Result<Redrive, Refusal> {
-        let queue = self.state.queues.get(&id).ok_or_else(|| no_queue(id))?;
+        let queue = self.state.queues.get(id).ok_or_else(|| no_queue(id))?;
         let found = queue.redrives().iter().find(|view| view.started.id == redrive).map(|view| redrive_of(id, view));
         found.ok_or_else(|| Refusal::new(Reason::RedriveNotFound, format!("the queue has no redrive {redrive}")))
     }

@@ -4,15 +4,13 @@
 //! `domain::queue::event`.
 
 use crate::{
-    base::id::{Location, Lsn, PartitionId, QueueId},
-    domain::queue::{
-        Queue,
-        event::{Event, MoveReason, Moved},
-    },
+    base::id::{Location, Lsn, PartitionId},
+    domain::queue::event::{Event, MoveReason, Moved},
     engine::{
         catalog::Catalog,
-        image::{PartitionImage, QueueImage, Section},
-        journal::{OutboxItem, OutboxReason, Record},
+        image::{PartitionImage, Section},
+        journal::{DecodeError, OutboxItem, OutboxReason, Record},
+        partition::parking::Queues,
     },
 };
 use std::collections::BTreeMap;
@@ -22,7 +20,7 @@ const LEASES_SKIPPED_PER_START: u64 = 1 << 32;
 
 pub(crate) struct State {
     pub(crate) partition: PartitionId,
-    pub(crate) queues: BTreeMap<QueueId, Queue>,
+    pub(crate) queues: Queues,
     /// Messages on their way to another queue, by transfer number.
     pub(crate) outbox: BTreeMap<u64, OutboxItem>,
     pub(crate) next_transfer: u64,
@@ -35,7 +33,7 @@ impl State {
     pub(crate) fn new(partition: PartitionId) -> Self {
         Self {
             partition,
-            queues: BTreeMap::new(),
+            queues: Queues::default(),
             outbox: BTreeMap::new(),
             next_transfer: 1,
             next_lease: 1,
@@ -44,15 +42,23 @@ impl State {
     }
 
     /// The state a snapshot's section holds, without its messages: those come from the index or the log.
-    pub(crate) fn from_section(section: Section) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// A head cannot be read.
+    pub(crate) fn from_section(section: Section) -> Result<Self, DecodeError> {
+        let mut queues = Queues::default();
+        for queue in &section.queues {
+            queues.restore(queue.id, &queue.head)?;
+        }
+        Ok(Self {
             partition: section.partition,
-            queues: section.queues.into_iter().map(|(id, head, _)| (id, Queue::from_head(id, head))).collect(),
+            queues,
             outbox: section.outbox.into_iter().map(|item| (item.number, item)).collect(),
             next_transfer: section.next_transfer,
             next_lease: section.next_lease,
             catalog: section.catalog.map(Catalog::from_image).unwrap_or_default(),
-        }
+        })
     }
 
     /// Called once, when replay is over and before the first lease.
@@ -66,7 +72,7 @@ impl State {
                 if let Event::Received(received) = event {
                     self.next_lease = self.next_lease.max(received.lease.0 + 1);
                 }
-                if let Some(queue) = self.queues.get_mut(id) {
+                if let Some(queue) = self.queues.wake(*id) {
                     queue.apply(event, at);
                 }
             }
@@ -78,10 +84,10 @@ impl State {
                 self.outbox.insert(item.number, item.clone());
             }
             Record::QueueOpened(id, settings) => {
-                self.queues.entry(*id).or_insert_with(|| Queue::new(*id, settings.clone()));
+                self.queues.open(*id, settings);
             }
             Record::QueueClosed(id) => {
-                self.queues.remove(id);
+                self.queues.remove(*id);
             }
             Record::Defined(definition) => self.catalog.apply_defined(definition),
             Record::Removed { id, path, at } => self.catalog.apply_removed(*id, path, *at),
@@ -96,7 +102,7 @@ impl State {
             OutboxReason::Explicit { reason } => MoveReason::Explicit { reason: reason.clone() },
             OutboxReason::Redrive { id, moved } => MoveReason::Redrive { id: *id, moved: *moved },
         };
-        if let Some(queue) = self.queues.get_mut(&item.source) {
+        if let Some(queue) = self.queues.wake(item.source) {
             let moved = Moved { seq: item.seq, to: item.target, transfer: item.number, why, at: item.at };
             queue.apply(&Event::Moved(moved), at);
         }
@@ -106,13 +112,9 @@ impl State {
     /// the last image.
     pub(crate) fn image(&mut self, lsn: Lsn) -> PartitionImage {
         let oldest_moving = self.outbox.values().map(|item| item.location.lsn).min();
-        let queues = self.queues.values_mut().map(|queue| {
-            let dirty = queue.take_changes();
-            QueueImage { id: queue.id(), head: queue.head(), pages: queue.page_numbers(), dirty }
-        });
-        let queues = queues.collect();
+        let queues = self.queues.images();
         // Exact now that the changes were taken.
-        let oldest_queued = self.queues.values().filter_map(Queue::lowest_frame).min();
+        let (oldest_queued, live_bytes) = self.queues.needed();
         let oldest = [oldest_queued, oldest_moving, Some(lsn.next())].into_iter().flatten().min();
         PartitionImage {
             partition: self.partition,
@@ -123,7 +125,7 @@ impl State {
             queues,
             catalog: (self.partition == PartitionId(0)).then(|| self.catalog.image()),
             oldest: oldest.unwrap_or(lsn.next()),
-            live_bytes: self.queues.values().map(Queue::logged_bytes).sum(),
+            live_bytes,
         }
     }
 }

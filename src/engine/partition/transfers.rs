@@ -21,14 +21,14 @@ use crate::{
 impl Worker {
     /// The live queue that dead letters of `id` go to.
     pub(super) fn dead_letter_target(&self, id: QueueId) -> Option<QueueId> {
-        self.state.queues.get(&id)?.settings().max_receive_count?;
+        self.state.queues.get(id)?.settings().max_receive_count?;
         let definition = self.shared.directory.by_id(id)?;
         let policy = definition.options.dead_letter.as_ref()?;
         Some(self.shared.directory.find(&policy.queue)?.id)
     }
 
     pub(super) fn outbox_item(&self, id: QueueId, moved: Moved) -> Option<OutboxItem> {
-        let message = self.state.queues.get(&id)?.message(moved.seq)?;
+        let message = self.state.queues.get(id)?.message(moved.seq)?;
         Some(OutboxItem {
             number: moved.transfer,
             source: id,
@@ -73,7 +73,7 @@ impl Worker {
             }
             OutboxReason::Returned => true,
         };
-        let queue = self.state.queues.get(&id).ok_or_else(|| no_queue(id))?;
+        let queue = self.state.queues.get(id).ok_or_else(|| no_queue(id))?;
         let came_back = item.why == OutboxReason::Returned;
         let fifo = queue.settings().is_fifo();
         let accept = Accept {

@@ -62,6 +62,8 @@ pub(crate) struct Worker {
     pub(super) timers: Timers,
     /// Queues that something happened to since their waiters and timers were looked at.
     pub(super) touched: BTreeSet<QueueId>,
+    /// When to look for idle queues without being asked.
+    pub(super) park_at: Option<Timestamp>,
     /// Moves of the open frame, to be carried once it is durable.
     pub(super) moved: Vec<OutboxItem>,
     open: Option<FrameBuilder>,
@@ -83,7 +85,10 @@ impl Worker {
         now: Timestamp,
     ) -> Self {
         state.open_for_leases();
-        let touched = state.queues.keys().copied().collect();
+        let mut timers = Timers::default();
+        for id in state.queues.ids() {
+            timers.set(id, state.queues.deadline(id));
+        }
         let next_lsn = writer.next_lsn();
         Self {
             state,
@@ -93,8 +98,9 @@ impl Worker {
             writer,
             entropy,
             waiters: Waiters::default(),
-            timers: Timers::default(),
-            touched,
+            timers,
+            touched: BTreeSet::new(),
+            park_at: Some(now + limits::PARK_AFTER),
             moved: Vec::new(),
             open: None,
             frame_room: 0,
@@ -106,7 +112,6 @@ impl Worker {
 
     /// Runs until the inbox is closed and everything taken from it is durable.
     pub(crate) fn run(mut self) {
-        self.settle_touched();
         loop {
             let Some(taken) = self.take() else { break };
             self.see_time();
@@ -127,7 +132,7 @@ impl Worker {
         if full && self.in_flight.is_some() {
             return self.inbox.wait(false, 0, None);
         }
-        let deadline = [self.timers.next(), self.waiters.next_deadline()].into_iter().flatten().min();
+        let deadline = [self.timers.next(), self.waiters.next_deadline(), self.park_at].into_iter().flatten().min();
         let wait = remaining(self.shared.clock.now(), deadline);
         self.inbox.wait(true, limits::FRAME_SOFT_BYTES, wait)
     }
@@ -254,6 +259,7 @@ impl Worker {
         // The open frame still fills: the image holds some of it and must not claim it. Replaying all of it converges.
         let covered = self.open.as_ref().map_or_else(|| self.applied(), |open| Lsn(open.lsn.0.saturating_sub(1)));
         let image = Box::new(self.state.image(covered));
+        self.park_idle();
         // A checkpointer that is gone needs no image.
         self.reply(Box::new(move || drop(answer.send(image))));
     }

@@ -22,6 +22,7 @@ pub(super) fn storage(figures: StorageFigures) -> Storage {
         oldest_segment: figures.oldest_segment,
         partitions: figures.partitions.into_iter().map(partition).collect(),
         scrub: Some(scrub(figures.scrub)),
+        parked_queues: figures.parked_queues,
     }
 }
 
