@@ -12,5 +12,6 @@ pub mod index;
 pub mod io;
 pub mod log;
 pub mod offline;
+pub mod shard;
 pub mod snapshot;
 pub mod store;

@@ -38,6 +38,11 @@ pub(super) fn outline(bytes: &[u8]) -> Result<(usize, u32), &'static str> {
     Ok((len, crc))
 }
 
+/// How long the entry at the start of `bytes` is; none when its lengths do not fit. Its CRC is not looked at.
+pub fn length(bytes: &[u8]) -> Option<usize> {
+    outline(bytes).ok().map(|(len, _)| len)
+}
+
 /// Compares the CRC of the entry at the start of `bytes`.
 pub(super) fn verify(bytes: &[u8]) -> Result<(), &'static str> {
     let (len, crc) = outline(bytes)?;

@@ -1,0 +1,134 @@
+//! A chunk: a header, and records of one shard as the log's entries.
+
+use crate::storage::{
+    fixed::{Fields, Record, crc_matches},
+    log::{StoredEntry, entry},
+};
+use bytes::Bytes;
+
+pub(super) const MAGIC: [u8; 4] = *b"FBck";
+pub(super) const VERSION: u16 = 1;
+pub(super) const HEADER_BYTES: usize = 72;
+pub(super) const BODY_BYTES_MAX: usize = 32 << 20;
+const CRC_AT: usize = 68;
+
+/// `magic [4] | version u16 | reserved u16 | file_id u64 | number u64 | durable u64 | shard u32 | count u32 | first u64 |
+/// first_ms u64 | last_ms u64 | body_len u32 | header_crc u32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ChunkHeader {
+    pub(super) file_id: u64,
+    /// Without gaps over all segments of the owner.
+    pub(super) number: u64,
+    /// The highest number known to be synced when this chunk was written.
+    pub(super) durable: u64,
+    pub(super) shard: u32,
+    pub(super) count: u32,
+    /// The position of the first record; the others follow without gaps.
+    pub(super) first: u64,
+    pub(super) first_ms: u64,
+    pub(super) last_ms: u64,
+    pub(super) body_len: u32,
+}
+
+impl ChunkHeader {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        Record::with_capacity(HEADER_BYTES)
+            .bytes(&MAGIC)
+            .u16(VERSION)
+            .u16(0)
+            .u64(self.file_id)
+            .u64(self.number)
+            .u64(self.durable)
+            .u32(self.shard)
+            .u32(self.count)
+            .u64(self.first)
+            .u64(self.first_ms)
+            .u64(self.last_ms)
+            .u32(self.body_len)
+            .zeroes_to(HEADER_BYTES)
+            .sealed(CRC_AT)
+    }
+
+    /// None: no header of this version stands there.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.get(..HEADER_BYTES)?;
+        let mut fields = Fields::new(bytes);
+        if fields.array() != Some(MAGIC) || fields.u16() != Some(VERSION) || !crc_matches(bytes, CRC_AT) {
+            return None;
+        }
+        fields.skip(2)?;
+        let header = Self {
+            file_id: fields.u64()?,
+            number: fields.u64()?,
+            durable: fields.u64()?,
+            shard: fields.u32()?,
+            count: fields.u32()?,
+            first: fields.u64()?,
+            first_ms: fields.u64()?,
+            last_ms: fields.u64()?,
+            body_len: fields.u32()?,
+        };
+        (header.body_len as usize <= BODY_BYTES_MAX).then_some(header)
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        HEADER_BYTES as u64 + u64::from(self.body_len)
+    }
+}
+
+/// Puts entries behind each other, each at a multiple of eight.
+pub(super) fn join(entries: &[Bytes], out: &mut Vec<u8>) {
+    for entry in entries {
+        out.extend_from_slice(entry);
+        out.resize(out.len().next_multiple_of(8), 0);
+    }
+}
+
+/// The records of a chunk's body, one after the other; ends early with what is wrong.
+pub(super) struct Entries {
+    body: Bytes,
+    at: usize,
+}
+
+impl Entries {
+    pub(super) fn of(body: Bytes) -> Self {
+        Self { body, at: 0 }
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Result<StoredEntry, Broken>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.body.len() {
+            return None;
+        }
+        let rest = self.body.slice(self.at..);
+        let Some(len) = entry::length(&rest) else {
+            self.at = self.body.len();
+            return Some(Err(Broken::Rest));
+        };
+        self.at += len.next_multiple_of(8);
+        Some(entry::open(&rest).map_err(|_| Broken::One))
+    }
+}
+
+/// How much of a chunk cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    One,
+    /// Nobody knows where the next one starts.
+    Rest,
+}
+
+/// Whether all records of a chunk are there and sound.
+pub(super) fn is_sound(header: &ChunkHeader, body: Bytes) -> bool {
+    let mut expected = header.first;
+    for entry in Entries::of(body) {
+        match entry {
+            Ok(entry) if entry.seq == expected => expected += 1,
+            _ => return false,
+        }
+    }
+    expected == header.first + u64::from(header.count)
+}

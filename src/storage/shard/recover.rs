@@ -1,0 +1,228 @@
+//! What the files of a partition's shards hold, and a sound end for them.
+//!
+//! Segments with a trailer were synced whole. Behind the last of them, chunks count as long as they follow each other by
+//! number and, past the last one known to be synced, are sound; the rest is torn and goes. A chunk that was known to be
+//! synced and is not there is damage: it is reported and nothing else is touched.
+
+use super::{
+    Owner,
+    chunk::{ChunkHeader, HEADER_BYTES, is_sound},
+    file::{self, FileHeader, number_of},
+    index::{Index, TRAILER_BYTES, Trailer},
+};
+use crate::storage::io::{Io, IoFile};
+use bytes::Bytes;
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+/// Chunks that were synced and cannot be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostChunks {
+    /// Where the next sound one stands, or the last one did.
+    pub path: PathBuf,
+    pub from: u64,
+    /// The one behind the last.
+    pub to: u64,
+}
+
+impl fmt::Display for LostChunks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "chunks {} to {} before the end of {}", self.from, self.to - 1, self.path.display())
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    pub lost: Vec<LostChunks>,
+    /// Of chunks that were never synced, or not whole.
+    pub dropped_bytes: u64,
+}
+
+/// What a start goes on from.
+pub(super) struct Found {
+    /// All numbers of segments, rising.
+    pub(super) sealed: Vec<u64>,
+    /// Of the newest segment.
+    pub(super) index: Index,
+    pub(super) recovered: Recovered,
+}
+
+/// A segment without a trailer, read.
+struct Tail {
+    number: u64,
+    path: PathBuf,
+    file_id: u64,
+    len: u64,
+    /// In the order of the file, each with its offset and whether its records are sound.
+    chunks: Vec<(u64, ChunkHeader, bool)>,
+}
+
+pub(super) fn recover(io: &dyn Io, dir: &Path, owner: &Owner) -> io::Result<Found> {
+    let names = io.list_dir(dir)?;
+    let mut sealed: Vec<u64> = names.iter().filter_map(|entry| number_of(&entry.name)).collect();
+    let mut tails = Vec::new();
+    let mut base = None;
+    while let Some(&number) = sealed.last() {
+        let bytes = fresh_bytes(io, &file::path(dir, number))?;
+        let file_id = file_id(&bytes, owner, number);
+        if let Some(index) = file_id.and_then(|id| from_footer(&bytes, id)) {
+            base = Some(index);
+            break;
+        }
+        sealed.pop();
+        tails.push(read_tail(dir, number, &bytes, file_id));
+    }
+    tails.reverse();
+    let mut found = Found { sealed, index: base.unwrap_or_default(), recovered: Recovered::default() };
+    let mut end = End::new(&found.index, &tails);
+    for tail in &tails {
+        let mut index = Index::knowing(found.index.nexts(), end.expected);
+        let good = end.accept(tail, &mut index, &mut found.recovered);
+        found.recovered.dropped_bytes += tail.len.saturating_sub(good);
+        if index.is_empty() {
+            io.unlink(&tail.path)?;
+            continue;
+        }
+        let file = io.open(&tail.path)?;
+        file.set_len(good)?;
+        file.write_at(&index.encode(tail.file_id), good)?;
+        file.sync()?;
+        found.sealed.push(tail.number);
+        found.index = index;
+    }
+    end.finish(dir, &found.sealed, &mut found.recovered);
+    if !tails.is_empty() {
+        io.fsync_dir(dir)?;
+    }
+    Ok(found)
+}
+
+/// Where sound chunks end.
+struct End {
+    /// The number of the next chunk; the first one found gives it when nothing is known.
+    expected: u64,
+    is_known: bool,
+    durable: u64,
+    is_torn: bool,
+}
+
+impl End {
+    fn new(base: &Index, tails: &[Tail]) -> Self {
+        let headers = tails.iter().flat_map(|tail| &tail.chunks).map(|(_, header, _)| header);
+        let durable = headers.map(|header| header.durable).chain([base.chunks.1.saturating_sub(1)]).max();
+        Self {
+            expected: base.chunks.1,
+            is_known: !base.is_empty(),
+            durable: durable.unwrap_or_default(),
+            is_torn: false,
+        }
+    }
+
+    /// Puts the chunks that count into `index`; says where the last of them ends.
+    fn accept(&mut self, tail: &Tail, index: &mut Index, recovered: &mut Recovered) -> u64 {
+        let mut good = file::HEADER_BYTES as u64;
+        for (offset, header, is_sound) in &tail.chunks {
+            if !self.is_known {
+                (self.expected, self.is_known) = (header.number, true);
+            }
+            let is_gap = header.number != self.expected;
+            self.is_torn |= is_gap && self.expected > self.durable || header.number > self.durable && !is_sound;
+            // One that stands behind a newer one is a leftover.
+            if self.is_torn || header.number < self.expected {
+                break;
+            }
+            if is_gap {
+                let (path, from, to) = (tail.path.clone(), self.expected, header.number);
+                recovered.lost.push(LostChunks { path, from, to });
+            }
+            index.add(header, *offset);
+            self.expected = header.number + 1;
+            good = offset + header.len();
+        }
+        good.min(tail.len.next_multiple_of(8))
+    }
+
+    /// Reports what was synced and is not at the end.
+    fn finish(&self, dir: &Path, sealed: &[u64], recovered: &mut Recovered) {
+        if self.is_known && self.expected <= self.durable {
+            let path = file::path(dir, sealed.last().copied().unwrap_or_default());
+            recovered.lost.push(LostChunks { path, from: self.expected, to: self.durable + 1 });
+        }
+    }
+}
+
+/// The file as the device has it.
+fn fresh_bytes(io: &dyn Io, path: &Path) -> io::Result<Bytes> {
+    let file = io.open_read(path)?;
+    file.drop_cache()?;
+    map(&*file)
+}
+
+/// The whole file; one without a byte cannot be mapped.
+pub(super) fn map(file: &dyn IoFile) -> io::Result<Bytes> {
+    if file.is_empty()? { Ok(Bytes::new()) } else { file.map() }
+}
+
+/// The file's id by its header, or by its chunks when the header is damaged.
+pub(super) fn file_id(bytes: &Bytes, owner: &Owner, number: u64) -> Option<u64> {
+    match FileHeader::decode(bytes) {
+        Ok(header) if header.owner == *owner && header.number == number => Some(header.file_id),
+        Ok(_) => None,
+        Err(_) => chunks(bytes, None).first().map(|(_, header)| header.file_id),
+    }
+}
+
+pub(super) fn from_footer(bytes: &[u8], file_id: u64) -> Option<Index> {
+    let (rest, trailer) = bytes.split_last_chunk::<TRAILER_BYTES>()?;
+    let trailer = Trailer::decode(trailer, file_id)?;
+    let at = rest.len().checked_sub(trailer.footer_len as usize)?;
+    Index::decode(&trailer, rest.get(at..)?)
+}
+
+/// An index of every chunk that can be found, for a sealed segment whose footer is damaged.
+pub(super) fn from_chunks(bytes: &Bytes, file_id: u64) -> Index {
+    let mut index = Index::default();
+    let mut expected = 0;
+    for (offset, header) in chunks(bytes, Some(file_id)) {
+        if header.number >= expected {
+            index.add(&header, offset);
+            expected = header.number + 1;
+        }
+    }
+    index
+}
+
+fn read_tail(dir: &Path, number: u64, bytes: &Bytes, file_id: Option<u64>) -> Tail {
+    let found = file_id.map(|id| chunks(bytes, Some(id))).unwrap_or_default();
+    let with_body = |(offset, header): (u64, ChunkHeader)| {
+        let from = offset as usize + HEADER_BYTES;
+        let to = from + header.body_len as usize;
+        let sound = to <= bytes.len() && is_sound(&header, bytes.slice(from..to));
+        (offset, header, sound)
+    };
+    Tail {
+        number,
+        path: file::path(dir, number),
+        file_id: file_id.unwrap_or_default(),
+        len: bytes.len() as u64,
+        chunks: found.into_iter().map(with_body).collect(),
+    }
+}
+
+/// The chunks of a file, those behind damage too.
+fn chunks(bytes: &[u8], file_id: Option<u64>) -> Vec<(u64, ChunkHeader)> {
+    let mut at = file::HEADER_BYTES;
+    let mut found = Vec::new();
+    while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= HEADER_BYTES) {
+        match ChunkHeader::decode(rest).filter(|header| file_id.is_none_or(|id| header.file_id == id)) {
+            Some(header) => {
+                found.push((at as u64, header));
+                at += header.len() as usize;
+            }
+            None => at += 8,
+        }
+    }
+    found
+}

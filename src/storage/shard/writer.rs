@@ -1,0 +1,259 @@
+//! The one writer of the files of a partition's shards.
+
+use super::{
+    Owner, SegmentRule,
+    chunk::{self, ChunkHeader},
+    file::{self, FileHeader},
+    index::{Index, TRAILER_BYTES, Trailer},
+    reader::{Active, Files, ShardReader},
+    recover::{Recovered, recover},
+};
+use crate::{
+    base::entropy::Entropy,
+    storage::io::{Io, IoFile},
+};
+use bytes::Bytes;
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A run of records of one shard.
+#[derive(Clone, Copy, Debug)]
+pub struct NewChunk<'a> {
+    pub shard: u32,
+    /// The position of the first record; the others follow without gaps.
+    pub first: u64,
+    pub first_ms: u64,
+    pub last_ms: u64,
+    /// Entries as a frame of the log has them, whose numbers are the positions.
+    pub entries: &'a [Bytes],
+}
+
+pub struct ShardWriter {
+    io: Arc<dyn Io>,
+    dir: PathBuf,
+    owner: Owner,
+    rule: SegmentRule,
+    entropy: Box<dyn Entropy>,
+    reader: Arc<ShardReader>,
+    next_file: u64,
+    next_chunk: u64,
+    /// The highest number known to be synced; also what no chunk has yet.
+    durable: u64,
+    nexts: BTreeMap<u32, u64>,
+    is_dir_synced: bool,
+    buffer: Vec<u8>,
+}
+
+/// Opens the files in `dir`, making the directory where there is none; its name is the caller's to make durable.
+///
+/// # Errors
+///
+/// The files cannot be read, or the end of the newest not be put right. Damage is no error: see [`Recovered`].
+pub fn open(
+    io: Arc<dyn Io>,
+    dir: &Path,
+    owner: Owner,
+    rule: SegmentRule,
+    entropy: Box<dyn Entropy>,
+) -> io::Result<(ShardWriter, Recovered)> {
+    io.create_dir(dir)?;
+    let found = recover(&*io, dir, &owner)?;
+    let next_file = found.sealed.last().map_or(1, |last| last + 1);
+    let next_chunk = found.index.chunks.1.max(1);
+    let files = Files { sealed: found.sealed.into(), active: None };
+    let reader = Arc::new(ShardReader::new(io.clone(), dir.to_owned(), owner, files));
+    let writer = ShardWriter {
+        io,
+        dir: dir.to_owned(),
+        owner,
+        rule,
+        entropy,
+        reader,
+        next_file,
+        next_chunk,
+        durable: next_chunk - 1,
+        nexts: found.index.nexts().collect(),
+        is_dir_synced: true,
+        buffer: Vec::new(),
+    };
+    Ok((writer, found.recovered))
+}
+
+impl ShardWriter {
+    pub fn reader(&self) -> Arc<ShardReader> {
+        self.reader.clone()
+    }
+
+    /// The position behind the shard's last record; none for a shard that has had none.
+    pub fn next(&self, shard: u32) -> Option<u64> {
+        self.nexts.get(&shard).copied()
+    }
+
+    /// Writes a chunk. Readers see it at once; it is durable after [`Self::sync`].
+    ///
+    /// # Errors
+    ///
+    /// The write failed and can be tried again, or the chunk is none: it does not go on where its shard ended, is empty, or
+    /// too large.
+    pub fn append(&mut self, chunk: &NewChunk<'_>) -> io::Result<()> {
+        if self.next(chunk.shard).is_some_and(|next| chunk.first < next) || chunk.entries.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the chunk has nothing that goes on the shard"));
+        }
+        if self.has_enough(chunk.last_ms) {
+            self.seal()?;
+        }
+        let active = self.active(chunk.first_ms)?;
+        let body_len: usize = chunk.entries.iter().map(|entry| entry.len().next_multiple_of(8)).sum();
+        if body_len > chunk::BODY_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the chunk is too large"));
+        }
+        let header = ChunkHeader {
+            file_id: active.header.file_id,
+            number: self.next_chunk,
+            durable: self.durable,
+            shard: chunk.shard,
+            count: chunk.entries.len() as u32,
+            first: chunk.first,
+            first_ms: chunk.first_ms,
+            last_ms: chunk.last_ms,
+            body_len: body_len as u32,
+        };
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&header.encode());
+        chunk::join(chunk.entries, &mut self.buffer);
+        active.file.write_at(&self.buffer, active.len)?;
+        self.next_chunk += 1;
+        self.nexts.insert(chunk.shard, chunk.first + u64::from(header.count));
+        self.reader.added(&header);
+        Ok(())
+    }
+
+    fn has_enough(&self, last_ms: u64) -> bool {
+        let age = u64::try_from(self.rule.age.as_millis()).unwrap_or(u64::MAX);
+        self.reader
+            .active(|active| active.len >= self.rule.bytes || last_ms.saturating_sub(active.header.created_ms) >= age)
+            == Some(true)
+    }
+
+    /// The segment to write to, made if there is none.
+    fn active(&mut self, now_ms: u64) -> io::Result<Target> {
+        if let Some(target) = self.reader.active(Target::of) {
+            return Ok(target);
+        }
+        let path = file::path(&self.dir, self.next_file);
+        let file = match self.io.create(&path) {
+            // Left by a try that failed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.io.open(&path)?,
+            result => result?,
+        };
+        self.is_dir_synced = false;
+        file.set_len(0)?;
+        let mut id = [0; 8];
+        self.entropy.fill(&mut id);
+        let (owner, number) = (self.owner, self.next_file);
+        let header = FileHeader { owner, number, file_id: u64::from_le_bytes(id).max(1), created_ms: now_ms };
+        file.write_at(&header.encode(), 0)?;
+        let nexts = self.nexts.iter().map(|(shard, next)| (*shard, *next));
+        let index = Index::knowing(nexts, self.next_chunk);
+        let active = Active { header, file, index, len: file::HEADER_BYTES as u64 };
+        let target = Target::of(&active);
+        self.next_file += 1;
+        self.reader.began(active);
+        Ok(target)
+    }
+
+    /// Makes everything appended so far durable.
+    ///
+    /// # Errors
+    ///
+    /// The sync failed: nothing may be assumed about what was appended since the last one, and trying again proves nothing.
+    pub fn sync(&mut self) -> io::Result<()> {
+        if self.durable + 1 < self.next_chunk
+            && let Some(target) = self.reader.active(Target::of)
+        {
+            target.file.sync()?;
+            if !self.is_dir_synced {
+                self.io.fsync_dir(&self.dir)?;
+                self.is_dir_synced = true;
+            }
+            self.durable = self.next_chunk - 1;
+        }
+        Ok(())
+    }
+
+    /// Ends the segment in use: the next chunk begins another one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::sync`].
+    pub fn seal(&mut self) -> io::Result<()> {
+        // What has a trailer was synced before.
+        self.sync()?;
+        let footer = self.reader.active(|active| (active.index.encode(active.header.file_id), Target::of(active)));
+        if let Some((footer, target)) = footer {
+            // Without it the segment is read through once.
+            target.file.write_at(&footer, target.len)?;
+            self.reader.sealed();
+        }
+        Ok(())
+    }
+
+    /// Unlinks the segments whose newest record is older than `before_ms`; says how many went.
+    ///
+    /// # Errors
+    ///
+    /// A segment could not be read or unlinked; those before it are gone.
+    pub fn trim(&mut self, before_ms: u64) -> io::Result<usize> {
+        let mut gone = 0;
+        while let Some(number) = self.reader.oldest_sealed() {
+            let path = file::path(&self.dir, number);
+            if self.last_ms(&path, number)? >= before_ms {
+                break;
+            }
+            self.reader.trimmed();
+            self.io.unlink(&path)?;
+            gone += 1;
+        }
+        if gone > 0 {
+            self.io.fsync_dir(&self.dir)?;
+        }
+        Ok(gone)
+    }
+
+    fn last_ms(&self, path: &Path, number: u64) -> io::Result<u64> {
+        let file = self.io.open_read(path)?;
+        let (mut header, mut trailer) = (vec![0; file::HEADER_BYTES], vec![0; TRAILER_BYTES]);
+        let read = file.read_at(&mut header, 0)?;
+        let at = file.len()?.saturating_sub(TRAILER_BYTES as u64);
+        let trailer_read = file.read_at(&mut trailer, at)?;
+        let header = header.get(..read).and_then(|bytes| FileHeader::decode(bytes).ok());
+        let trailer = header.zip(trailer.get(..trailer_read));
+        match trailer.and_then(|(header, bytes)| Trailer::decode(bytes, header.file_id)) {
+            Some(trailer) => Ok(trailer.last_ms()),
+            None => Ok(self.reader.segment(number)?.index.last_ms),
+        }
+    }
+
+    /// A shard that will get no record any more and whose last one was trimmed.
+    pub fn forget(&mut self, shard: u32) {
+        self.nexts.remove(&shard);
+        self.reader.forgot(shard);
+    }
+}
+
+/// Where the next chunk goes.
+struct Target {
+    header: FileHeader,
+    file: Arc<dyn IoFile>,
+    len: u64,
+}
+
+impl Target {
+    fn of(active: &Active) -> Self {
+        Self { header: active.header, file: active.file.clone(), len: active.len }
+    }
+}
