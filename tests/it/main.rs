@@ -19,6 +19,7 @@ mod grpc_reasons;
 mod grpc_server;
 mod grpc_unary;
 mod grpc_walk;
+mod limits;
 mod policies;
 mod storage;
 mod tls;

@@ -11,6 +11,7 @@ use super::{
     wire::{input::Input, json::Json, writer::Form},
 };
 use crate::{
+    base::reason::Refusal,
     protocol::port::connections::{Connection, OpenCall},
     service::broker::Broker,
 };
@@ -20,7 +21,7 @@ use http::{
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
         ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-        ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, ORIGIN,
+        ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, ORIGIN, RETRY_AFTER,
     },
     request::Parts,
 };
@@ -64,6 +65,19 @@ pub(super) struct Answer {
     pub(super) query_error: Option<HeaderValue>,
 }
 
+impl Answer {
+    fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        if let Some(code) = self.query_error {
+            headers.insert(QUERY_ERROR, code);
+        }
+        response
+    }
+}
+
 impl AwsFace {
     pub fn new(broker: Arc<Broker>, max_request_bytes: usize) -> Self {
         let [a, b, c, d, e, f, g, h, ..] = broker.random();
@@ -88,15 +102,7 @@ impl AwsFace {
         let mut response = if parts.method == Method::OPTIONS {
             preflight(&parts.headers)
         } else {
-            let answer = self.respond(&parts, body, connection.as_deref(), &request_id).await;
-            let mut response = Response::new(Full::new(answer.body));
-            *response.status_mut() = answer.status;
-            let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.kind));
-            if let Some(code) = answer.query_error {
-                headers.insert(QUERY_ERROR, code);
-            }
-            response
+            self.respond(&parts, body, connection.as_deref(), &request_id).await.into_response()
         };
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::try_from(request_id) {
@@ -106,6 +112,18 @@ impl AwsFace {
             // A signature proves who calls; which page it is proves nothing.
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        }
+        response
+    }
+
+    /// The answer to a request that nobody looks at: SDKs repeat what a server could not take.
+    pub fn refuse_connection<B>(&self, request: Request<B>, refusal: &Refusal) -> Response<Full<Bytes>> {
+        let (parts, _) = request.into_parts();
+        let form = detect::detect(&parts, b"").form;
+        let fault = Fault::new(&common::UNAVAILABLE, refusal.message.clone());
+        let mut response = faulty(&fault, form, Service::Sqs, &self.new_id()).into_response();
+        if let Some(wait) = refusal.retry_delay() {
+            response.headers_mut().insert(RETRY_AFTER, wait.as_secs().into());
         }
         response
     }
