@@ -12,6 +12,7 @@ mod backup;
 mod broker;
 mod cli;
 mod consume_session;
+mod drain;
 mod grpc_access;
 mod grpc_consume;
 mod grpc_produce;
