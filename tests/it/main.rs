@@ -23,4 +23,5 @@ mod grpc_walk;
 mod limits;
 mod policies;
 mod storage;
+mod threads;
 mod tls;
