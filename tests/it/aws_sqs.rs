@@ -62,6 +62,21 @@ async fn a_message_goes_in_and_comes_out_with_its_digests() {
 }
 
 #[tokio::test]
+async fn creating_a_queue_again_with_its_policy_spelled_otherwise_finds_it() {
+    let broker = start_dev(100).await;
+    let statement = json!({"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"});
+    let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+    let url = create(&broker, "q", json!({"Policy": policy})).await;
+    let members = r#""Resource" : "*", "Action": "sqs:SendMessage", "Principal": "*", "Effect": "Allow""#;
+    let respelled = format!(r#" {{ "Statement": [ {{ {members} }} ], "Version": "2012-10-17" }} "#);
+    assert_eq!(create(&broker, "q", json!({"Policy": respelled})).await, url);
+    let kept = done(&broker, "GetQueueAttributes", &json!({"QueueUrl": url, "AttributeNames": ["Policy"]})).await;
+    assert_eq!(kept["Attributes"]["Policy"], policy, "the first spelling stays");
+    let other = json!({"QueueName": "q", "Attributes": {"Policy": policy.replace("Allow", "Deny")}});
+    assert_eq!(call(&broker, "CreateQueue", &other).await.json()["__type"], "com.amazonaws.sqs#QueueNameExists");
+}
+
+#[tokio::test]
 async fn query_answers_in_xml_that_keeps_the_body() {
     let broker = start_dev(100).await;
     create(&broker, "q", json!({})).await;
