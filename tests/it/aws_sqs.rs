@@ -249,6 +249,34 @@ async fn a_move_that_fails_says_why_in_the_words_of_sqs() {
 }
 
 #[tokio::test]
+async fn what_xml_has_not_is_replaced_wherever_a_native_producer_put_it() {
+    let broker = start_dev(100).await;
+    let url = create(&broker, "q", json!({})).await;
+    let text = |text: &str| forebay::proto::common::v1::AttributeValue {
+        data_type: "String".into(),
+        value: Some(forebay::proto::common::v1::attribute_value::Value::StringValue(text.into())),
+    };
+    let odd = wire::Message {
+        body: "a\u{fffe}\u{1}b".to_owned().into(),
+        attributes: [("k".to_owned(), text("v\u{ffff}\u{2}w"))].into(),
+        ..Default::default()
+    };
+    let request = wire::SendRequest { queue: "q".into(), messages: vec![odd], durability: 0 };
+    broker.queues().await.send(request).await.unwrap();
+    let input = json!({"QueueUrl": url, "MessageAttributeNames": ["All"], "VisibilityTimeout": 0});
+    let answer = query(&broker, "/", "ReceiveMessage", &input).await;
+    let legible = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    assert!(answer.body.chars().all(legible), "{:?}", answer.body);
+    assert_eq!(answer.xml("Body").as_deref(), Some("a\u{fffd}\u{fffd}b"));
+    assert_eq!(answer.xml("StringValue").as_deref(), Some("v\u{fffd}\u{fffd}w"));
+    // The digest that a client computes of what it reads: as a sender of that very text is told.
+    let same = json!({"k": {"DataType": "String", "StringValue": "v\u{fffd}\u{fffd}w"}});
+    let sent = json!({"QueueUrl": url, "MessageBody": "x", "MessageAttributes": same});
+    let sent = done(&broker, "SendMessage", &sent).await;
+    assert_eq!(answer.xml("MD5OfMessageAttributes").as_deref(), sent["MD5OfMessageAttributes"].as_str());
+}
+
+#[tokio::test]
 async fn accounts_and_regions_are_apart() {
     let broker = start_dev(100).await;
     create(&broker, "q", json!({})).await;
