@@ -4,6 +4,7 @@
 
 mod access;
 mod aws;
+mod aws_chunked;
 mod aws_errors;
 mod aws_fuzz;
 mod aws_sqs;

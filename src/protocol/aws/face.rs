@@ -8,7 +8,12 @@ use super::{
     errors::Service,
     fault::{Fault, common},
     sigv4::Verifier,
-    wire::{input::Input, json::Json, writer::Form},
+    wire::{
+        chunked::{self, Chunked},
+        input::Input,
+        json::Json,
+        writer::Form,
+    },
 };
 use crate::{
     base::reason::Refusal,
@@ -55,6 +60,22 @@ pub struct AwsFace {
     /// The first half of the request ids made here.
     instance: u64,
     next_id: AtomicU64,
+}
+
+/// The body of a request, as it came.
+pub(super) enum Received {
+    Whole(Bytes),
+    Chunked(Chunked),
+}
+
+impl Received {
+    /// What the client had to say.
+    pub(super) fn content(&self) -> &Bytes {
+        match self {
+            Self::Whole(body) => body,
+            Self::Chunked(body) => &body.content,
+        }
+    }
 }
 
 /// A body and what it is.
@@ -143,7 +164,8 @@ impl AwsFace {
         request_id: &str,
     ) -> Answer {
         let slow = || Fault::new(&common::REQUEST_TIMEOUT, "The request's body took too long.");
-        let body = match timeout(BODY_MAX, self.read(body)).await.unwrap_or_else(|_| Err(slow())) {
+        let body = timeout(BODY_MAX, self.read(body)).await.unwrap_or_else(|_| Err(slow()));
+        let body = match body.and_then(|body| unpacked(&parts.headers, body)) {
             Ok(body) => body,
             Err(fault) => {
                 let form = detect::detect(parts, b"").form;
@@ -153,7 +175,7 @@ impl AwsFace {
         if emulator::is_one(parts) {
             return emulator::answer(self, parts, &body, connection, request_id).await;
         }
-        let asked = detect::detect(parts, &body);
+        let asked = detect::detect(parts, body.content());
         let (form, service) = (asked.form, asked.service());
         match self.handle(parts, &body, asked, connection, request_id).await {
             Ok(Reply(body)) => {
@@ -166,7 +188,7 @@ impl AwsFace {
     async fn handle(
         &self,
         parts: &Parts,
-        body: &Bytes,
+        body: &Received,
         asked: Asked<'_>,
         connection: Option<&Connection>,
         request_id: &str,
@@ -180,13 +202,13 @@ impl AwsFace {
             form: asked.form,
             request_id: request_id.to_owned(),
             place: Place::of(parts),
-            body: body.clone(),
+            body: body.content().clone(),
             trace: parts.headers.get(TRACE_ID).cloned(),
         };
         let json;
         let input = match asked.form {
             Form::Json => {
-                json = Json::parse(body).map_err(|error| common::malformed(error.to_string()))?;
+                json = Json::parse(body.content()).map_err(|error| common::malformed(error.to_string()))?;
                 Input::Json(&json)
             }
             Form::Xml | Form::QueryJson => Input::Form(asked.parameters),
@@ -222,6 +244,14 @@ impl AwsFace {
             }
         }
         Ok(if rest.is_empty() { first } else { rest.freeze() })
+    }
+}
+
+fn unpacked(headers: &HeaderMap, body: Bytes) -> Result<Received, Fault> {
+    match chunked::unpack(headers, &body) {
+        Ok(Some(chunked)) => Ok(Received::Chunked(chunked)),
+        Ok(None) => Ok(Received::Whole(body)),
+        Err(error) => Err(common::malformed(error.to_string())),
     }
 }
 
