@@ -249,6 +249,29 @@ async fn a_move_that_fails_says_why_in_the_words_of_sqs() {
 }
 
 #[tokio::test]
+async fn every_source_of_a_dead_letter_queue_is_listed_however_long_their_settings() {
+    let broker = start_dev(100).await;
+    let dead = create(&broker, "dead", json!({})).await;
+    let arn = "arn:aws:sqs:us-east-1:000000000000:dead";
+    let redrive = json!({"deadLetterTargetArn": arn, "maxReceiveCount": 3}).to_string();
+    // Together longer than a native page: the policy is spelled with room.
+    let statement = json!({"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"});
+    let policy = format!("{}{}", json!({"Version": "2012-10-17", "Statement": [statement]}), " ".repeat(8000));
+    for number in 0..215 {
+        create(&broker, &format!("source-{number:03}"), json!({"RedrivePolicy": redrive, "Policy": policy})).await;
+    }
+    let all = done(&broker, "ListDeadLetterSourceQueues", &json!({"QueueUrl": dead})).await;
+    let urls = all["queueUrls"].as_array().unwrap();
+    assert_eq!((urls.len(), all.get("NextToken")), (215, None));
+    assert!(urls[214].as_str().unwrap().ends_with("/source-214"));
+    let paged = done(&broker, "ListDeadLetterSourceQueues", &json!({"QueueUrl": dead, "MaxResults": 214})).await;
+    assert_eq!(paged["queueUrls"].as_array().unwrap().len(), 214);
+    let rest = json!({"QueueUrl": dead, "MaxResults": 214, "NextToken": paged["NextToken"]});
+    let rest = done(&broker, "ListDeadLetterSourceQueues", &rest).await;
+    assert_eq!((&rest["queueUrls"], rest.get("NextToken")), (&json!([urls[214]]), None));
+}
+
+#[tokio::test]
 async fn what_xml_has_not_is_replaced_wherever_a_native_producer_put_it() {
     let broker = start_dev(100).await;
     let url = create(&broker, "q", json!({})).await;
