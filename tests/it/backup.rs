@@ -170,3 +170,17 @@ async fn a_backup_goes_nowhere_near_the_data_directory_and_asks_for_the_right() 
     let bad_time = backup(&broker, "restore", place.path(), &["--data-dir", "/nowhere", "--at", "noon"]).await;
     assert!(bad_time.code == 2 && bad_time.err.contains("noon"), "{}", bad_time.err);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_link_leads_a_backup_into_the_data_directory() {
+    let broker = start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(broker.dir.path().join("wal"), &link).unwrap();
+    for inside in [link.clone(), link.join("backups")] {
+        let ran = backup(&broker, "create", &inside, &[]).await;
+        assert_eq!(ran.code, 2, "{} {}", ran.out, ran.err);
+        assert!(ran.err.contains("is inside the data directory"), "{}", ran.err);
+    }
+    assert!(!broker.dir.path().join("wal/backups").exists());
+}
