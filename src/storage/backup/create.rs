@@ -24,7 +24,7 @@ use crate::{
             segment::segment_path,
         },
         snapshot::{self, Snapshot},
-        store::{self, WAL_DIRECTORY},
+        store::{self, WAL_DIRECTORY, lock::DirectoryLock},
     },
 };
 use std::{ops::ControlFlow, path::Path};
@@ -62,6 +62,8 @@ pub fn create(source: &Source<'_>, dir: &Path, progress: OnProgress<'_>) -> Resu
     if let Some(name) = points::foreign(source.io, dir)? {
         return Err(BackupError::Foreign { dir: dir.to_owned(), name });
     }
+    store::make_directory(source.io, dir)?;
+    let _lock = DirectoryLock::take(source.io, dir, std::process::id())?;
     let before = Points::read_any(source.io, dir)?;
     let store = store_text(store_uuid);
     if let Some(other) = before.points.iter().find(|point| point.manifest.store != store) {
