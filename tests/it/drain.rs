@@ -75,3 +75,16 @@ async fn a_server_that_drains_gives_what_it_has_and_lets_nobody_wait() {
     assert_eq!(received.len(), 1);
     assert!(soon(broker.broker.receive(&caller, poll())).await.unwrap().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_were_never_opened_do_not_hold_up_the_drain() {
+    let broker = start().await;
+    let mut client = broker.queues().await;
+    let mut consume = client.consume(tokio_stream::pending()).await.unwrap().into_inner();
+    let mut produce = client.produce(tokio_stream::pending()).await.unwrap().into_inner();
+    assert_eq!(soon(broker.end()).await.cut_calls, 0);
+    for status in [consume.message().await.unwrap_err(), produce.message().await.unwrap_err()] {
+        assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+        assert_eq!(status.get_error_details().error_info().unwrap().reason, "DRAINING");
+    }
+}
