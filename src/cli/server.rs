@@ -167,6 +167,7 @@ struct Status {
     recovery: Option<Recovery>,
     alarms: Vec<String>,
     storage: StorageStatus,
+    refused_connections: u64,
 }
 
 #[derive(Serialize)]
@@ -196,6 +197,7 @@ impl From<GetStatusResponse> for Status {
             recovery,
             alarms: status.alarms,
             storage: status.storage.unwrap_or_default().into(),
+            refused_connections: status.refused_connections,
         }
     }
 }
@@ -203,7 +205,20 @@ impl From<GetStatusResponse> for Status {
 impl Record for Status {
     const COLUMNS: &'static [&'static str] = {
         let [storage, log, oldest, scrub] = StorageStatus::COLUMNS;
-        &["ready", "started", "disk", storage, log, oldest, scrub, "memory", "processor", "last recovery", "alarms"]
+        &[
+            "ready",
+            "started",
+            "disk",
+            storage,
+            log,
+            oldest,
+            scrub,
+            "memory",
+            "processor",
+            "last recovery",
+            "refused",
+            "alarms",
+        ]
     };
 
     fn cells(&self) -> Vec<String> {
@@ -224,6 +239,7 @@ impl Record for Status {
             show_size(self.memory_bytes),
             self.cpu_time.clone(),
             recovery.unwrap_or_default(),
+            format!("{} connections", self.refused_connections),
             self.alarms.join(" "),
         ]
     }

@@ -168,7 +168,7 @@ table! {
         address: Address = "127.0.0.1:9400";
         /// Listen on an address that others can reach, and take access keys, over connections that they can read.
         insecure: Flag = "false";
-        /// Connections open at a time; more are refused.
+        /// Connections open at a time; more are told that the server is full, and closed.
         max_connections: Count = "10_000" in "1" .. "10_000_000";
         /// The largest request that is read.
         max_request_bytes: Size = "16MiB" in "1MiB" .. "256MiB";

@@ -9,6 +9,7 @@ use crate::{
     storage::{
         backup::{self, BackupError, Created, Progress, Source},
         log::Pin,
+        store::lock::LockError,
     },
 };
 use std::{
@@ -131,7 +132,9 @@ fn refusal(error: &BackupError) -> Refusal {
             Refusal::invalid("directory", format!("{text}; the limit is {LIMIT}")).with("limit", LIMIT)
         }
         BackupError::BrokenOff => Refusal::new(Reason::Draining, "the backup was broken off"),
+        BackupError::InUse(LockError::Held { .. }) => Refusal::new(Reason::BackupRunning, text),
         BackupError::File(_)
+        | BackupError::InUse(LockError::File(_))
         | BackupError::Snapshot(_)
         | BackupError::Log(_)
         | BackupError::Identity { .. }

@@ -171,11 +171,12 @@ impl Host {
         for partition in threads.partitions {
             join("partition", partition);
         }
+        // Nothing they hand over is taken any more, and what they were at is durable or not begun.
+        join("outbox", threads.pump);
+        join("evacuation", threads.evacuation);
         if let Err(error) = self.log.close() {
             tracing::error!(%error, "the log did not close cleanly");
         }
-        // These end by themselves: nothing they hand over is taken any more, and what they were at is durable or not begun.
-        drop((threads.pump, threads.evacuation));
     }
 }
 

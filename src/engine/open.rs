@@ -9,11 +9,10 @@ use super::{
     command::Command,
     directory::Directory,
     evacuate::{Evacuation, Job},
-    gate::Gate,
     host::{Alarms, Host, Recovery, Threads},
     image::{Section, decode_page, decode_section},
     inbox::Inbox,
-    journal,
+    journal::{self, OutboxItem},
     options::{EngineHost, EngineOptions},
     outbox,
     partition::{
@@ -299,12 +298,12 @@ fn start(
             region: options.region.clone(),
         },
         in_flight_max: options.in_flight_max,
-        transfers,
         fatal: host.fatal.clone(),
     };
     reconcile(&shared, &states);
-    resume_moves(&shared, &states);
-    let partitions = start_partitions(&shared, &host, &log, states)?;
+    resume_moves(&transfers, &states);
+    let partitions = start_partitions(&shared, &transfers, &host, &log, states)?;
+    drop(transfers);
     let reader = log.reader();
     let pump = {
         let (shared, reader) = (shared.clone(), reader.clone());
@@ -375,11 +374,11 @@ fn start_scrub(
 }
 
 /// Carries on what was on its way between queues.
-fn resume_moves(shared: &Shared, states: &BTreeMap<PartitionId, State>) {
+fn resume_moves(transfers: &mpsc::Sender<(PartitionId, OutboxItem)>, states: &BTreeMap<PartitionId, State>) {
     for (partition, state) in states {
         for item in state.outbox.values() {
             // The receiver lives until the engine closes.
-            drop(shared.transfers.send((*partition, item.clone())));
+            drop(transfers.send((*partition, item.clone())));
         }
     }
 }
@@ -410,6 +409,7 @@ fn reconcile(shared: &Shared, states: &BTreeMap<PartitionId, State>) {
 
 fn start_partitions(
     shared: &Shared,
+    transfers: &mpsc::Sender<(PartitionId, OutboxItem)>,
     host: &EngineHost,
     log: &Arc<LocalLog>,
     states: BTreeMap<PartitionId, State>,
@@ -418,9 +418,9 @@ fn start_partitions(
     for (partition, state) in states {
         let writer = log.acquire(partition).map_err(|source| OpenError::Acquire { partition, source })?;
         let Some(inbox) = shared.inbox(partition).cloned() else { continue };
-        let gate = Arc::new(Gate::new(Lsn(writer.next_lsn().0.saturating_sub(1))));
         let now = host.clock.now();
-        let worker = Worker::new(state, shared.clone(), gate, inbox, writer, (host.entropy)(), now);
+        let transfers = transfers.clone();
+        let worker = Worker::new(state, shared.clone(), transfers, inbox, writer, (host.entropy)(), now);
         threads.push(spawn(&format!("partition-{partition}"), &host.fatal, move || worker.run())?);
     }
     Ok(threads)

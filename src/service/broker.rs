@@ -224,9 +224,11 @@ impl Broker {
         generate(|bytes| entropy.fill(bytes))
     }
 
+    /// # Errors
+    /// `DRAINING`.
     pub(super) fn refuse_when_draining(&self) -> Result<(), Refusal> {
         if self.draining.is_cancelled() {
-            return Err(Refusal::new(Reason::Draining, "the server is shutting down"));
+            return Err(draining());
         }
         Ok(())
     }
@@ -294,4 +296,9 @@ pub(super) fn parse_namespace(caller: &Caller, parent: &str) -> Result<Namespace
             Err(Refusal::invalid("parent", format!("parent {parent:?} is not valid: {rule}")).with("limit", rule))
         }
     }
+}
+
+/// What calls hear that the end of the server cuts short.
+pub fn draining() -> Refusal {
+    Refusal::new(Reason::Draining, "the server is shutting down")
 }

@@ -8,6 +8,7 @@
 //! again. An entry that can never be stored leaves its sequence behind.
 
 use super::{
+    attributes,
     authorise::Action,
     broker::{Broker, Caller},
     check,
@@ -29,6 +30,9 @@ use std::{
     },
     task::{Context, Poll},
 };
+
+/// About what an entry takes besides its message: its place in the batch, and its answer.
+const ENTRY_BYTES: usize = 256;
 
 #[derive(Clone, Debug, Default)]
 pub struct OpenProduce {
@@ -112,7 +116,7 @@ impl ProduceSession {
         self.broker.authorise_still(&self.caller, Action::Send, &self.queue)?;
         send::check_batch(&messages).map_err(in_batch)?;
         self.follow(first_sequence, messages.len() as u64)?;
-        let bytes = messages.iter().map(|message| message.body.len() as u64).sum();
+        let bytes = weight(&messages);
         self.outstanding_bytes += bytes;
         let count = messages.len();
         let Checked { good, refused } = send::check_messages(&self.queue, messages);
@@ -168,6 +172,13 @@ impl ProduceSession {
         self.next_sequence = self.next_sequence.max(first.saturating_add(count));
         Ok(())
     }
+}
+
+/// What a batch counts for while it is outstanding. An entry costs something even when it is empty: else a client could
+/// have any number of them wait here.
+fn weight(messages: &[Message]) -> u64 {
+    let of_one = |message: &Message| attributes::size(&message.body, &message.attributes) + ENTRY_BYTES;
+    messages.iter().map(|message| of_one(message) as u64).sum()
 }
 
 fn in_batch(mut refusal: Refusal) -> Refusal {
@@ -268,5 +279,21 @@ fn may_be_sent_again(refusal: &Refusal) -> bool {
     match refusal.reason.remedy() {
         Remedy::RetryAfter(_) | Remedy::Report | Remedy::ChangeState => true,
         Remedy::FixRequest | Remedy::Gone | Remedy::Denied => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::words::{Attribute, AttributeValue};
+
+    #[test]
+    fn an_entry_counts_with_its_attributes_and_even_when_it_is_empty() {
+        let empty = weight(&vec![Message::default(); 1000]);
+        assert!(empty >= 100_000, "{empty}");
+        let value = AttributeValue::Text("v".repeat(5000));
+        let attribute = Attribute { name: "k".into(), data_type: "String".into(), value };
+        let loaded = Message { attributes: vec![attribute], body: vec![b'x'; 100].into(), ..Message::default() };
+        assert!(weight(&[loaded]) >= 5100);
     }
 }

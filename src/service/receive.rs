@@ -2,7 +2,7 @@
 
 use super::{
     authorise::Action,
-    broker::{Broker, Caller},
+    broker::{Broker, Caller, draining},
     check,
     words::{Receipt, ReceivedMessage},
 };
@@ -29,6 +29,8 @@ pub struct Receive {
 }
 
 impl Broker {
+    /// Once the server drains nobody waits any more, and whoever waits is refused at once, so that they ask another one.
+    ///
     /// # Cancel safety
     /// Dropping the future gives back what it leased.
     pub async fn receive(&self, caller: &Caller, request: Receive) -> Result<Vec<ReceivedMessage>, Refusal> {
@@ -44,10 +46,14 @@ impl Broker {
         if attempt_id.is_some() && queue.options.fifo.is_none() {
             return Err(check::outside("receive_attempt_id", "set", "only on FIFO queues"));
         }
+        let wait = if self.draining().is_cancelled() { Duration::ZERO } else { wait };
         let max_bytes = Some((limits::RESPONSE_FRAME_BYTES - max_messages * MESSAGE_OVERHEAD_BYTES) as u64);
         let visibility_timeout = request.visibility_timeout;
         let options = ReceiveOptions { max_messages, max_bytes, wait, visibility_timeout, attempt_id };
-        self.engine.receive(&queue, options).await
+        tokio::select! {
+            received = self.engine.receive(&queue, options) => received,
+            () = self.draining().cancelled(), if !wait.is_zero() => Err(draining()),
+        }
     }
 
     /// The lease as clients spell it, the same in every protocol.

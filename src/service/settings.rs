@@ -13,7 +13,7 @@ use crate::{
     },
     domain::{
         policy::{
-            document::Policy,
+            document::{Policy, same_document},
             error::{Fault, PolicyError},
             statement::Owner,
         },
@@ -294,7 +294,7 @@ pub(super) fn first_difference(
             fields.throughput_limit_scope.is_some(),
             want.throughput_limit_scope == have.throughput_limit_scope,
         ),
-        ("policy", fields.policy.is_some(), wanted.policy == found.policy),
+        ("policy", fields.policy.is_some(), same_document(&wanted.policy, &found.policy)),
         ("encryption.key_id", fields.encryption_key.is_some(), wanted.encryption.key_id == found.encryption.key_id),
         (
             "encryption.key_reuse",

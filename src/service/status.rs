@@ -6,7 +6,11 @@ use super::{
     check,
 };
 use crate::{
-    base::{limits, reason::Refusal, time::Timestamp},
+    base::{
+        limits,
+        reason::{Reason, Refusal},
+        time::Timestamp,
+    },
     engine::{client::EngineStatus, figures, scrub},
 };
 use std::time::Duration;
@@ -82,8 +86,11 @@ impl Broker {
 
     pub async fn status(&self, caller: &Caller) -> Result<Status, Refusal> {
         self.authorise_server(caller, Action::GetStatus)?;
+        // It asks the file system, which may take its time.
+        let engine = self.engine.clone();
+        let status = tokio::task::spawn_blocking(move || engine.status()).await;
         let EngineStatus { ready, started, recovery, disk_used_bytes, disk_free_bytes, log_blocks, alarms } =
-            self.engine.status();
+            status.map_err(|error| Refusal::new(Reason::Internal, format!("the status is not known: {error}")))?;
         let storage = self.engine.storage_figures().await?;
         Ok(Status {
             ready: ready && !self.draining().is_cancelled(),

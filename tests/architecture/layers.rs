@@ -102,7 +102,7 @@ pub const ROWS: &[Row] = &[
     // A backup is made by a server, and read and restored without one.
     Row {
         layer: "cli::backup",
-        uses: Uses::Only(&["base", "config", "storage", "proto"]),
+        uses: Uses::Only(&["base", "config", "runtime", "storage", "proto"]),
         banned: &[HTTP],
         sync: false,
     },

@@ -3,8 +3,8 @@
     tests/crash/aws.py [--kills 10] [--seed N]
 
 Every send that was answered comes, unless its delete was asked for; nothing whose delete was answered comes again; a
-FIFO group comes in its order. FOREBAY_BIN names the binary. The last line is `N passed, N failed`: one check a kill,
-one for the rest.
+FIFO group comes in its order; a dead letter comes out of its queue or its dead-letter queue. FOREBAY_BIN names the
+binary. The last line is `N passed, N failed`: one check a kill, one for the rest.
 """
 
 import argparse
@@ -19,43 +19,17 @@ from pathlib import Path
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clients/aws"))
 import server as servers  # noqa: E402
+from aws_ledger import BROKEN, Ledger, Violation  # noqa: E402
+from aws_letters import DeadLetters  # noqa: E402
 
 SENDERS = 3
 RECEIVERS = 2
 GROUPS = 4
 ERA_SECONDS = (0.3, 1.5)
 DRAIN_SECONDS_MAX = 60
-BROKEN = (BotoCoreError, ClientError)
-
-
-class Violation(Exception):
-    """The broker broke a promise."""
-
-
-class Ledger:
-    """What was asked and answered, by the body of the message."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.sent = set()
-        self.asked_to_delete = set()
-        self.deleted = set()
-        self.received = collections.Counter()
-
-    def came(self, body):
-        with self.lock:
-            if body in self.deleted:
-                raise Violation(f"{body} came after its delete was answered")
-            self.received[body] += 1
-
-    def missing(self):
-        """What was answered and neither came nor was asked to go."""
-        with self.lock:
-            return {body for body in self.sent if not self.received[body] and body not in self.asked_to_delete}
 
 
 class Load:
@@ -76,12 +50,13 @@ class Load:
         self.standard = sqs.create_queue(QueueName="crash", Attributes=short)["QueueUrl"]
         fifo = {"FifoQueue": "true", **short}
         self.fifo = sqs.create_queue(QueueName="crash.fifo", Attributes=fifo)["QueueUrl"]
+        self.letters = DeadLetters(self.client, self.dice)
 
     def era(self):
         """Works until the broker is killed; returns what a worker found wrong."""
         stop = threading.Event()
         wrong = []
-        work = [self.send] * SENDERS + [self.send_in_order] + [self.receive] * RECEIVERS
+        work = [self.send] * SENDERS + [self.send_in_order] + [self.receive] * RECEIVERS + self.letters.jobs()
         workers = [threading.Thread(target=self.guard, args=(job, stop, wrong, at)) for at, job in enumerate(work)]
         for worker in workers:
             worker.start()
@@ -168,6 +143,7 @@ class Load:
                 raise Violation(f"{group}: sent {sent}, came {found}")
             if came[group] != sorted(came[group], key=lambda body: int(body.split("-")[1])):
                 raise Violation(f"{group} came in another order: {came[group]}")
+        self.letters.drain(sqs, time.monotonic() + DRAIN_SECONDS_MAX)
 
     @staticmethod
     def counted(sqs, url):
@@ -195,7 +171,9 @@ def main():
                 print(f"kill {kill}/{arguments.kills}: sent {sent} + {in_order}, deleted {deleted}", flush=True)
             load.drain()
             passed += 1
+            letters = load.letters
             print(f"drained: {len(load.ledger.received)} came", flush=True)
+            print(f"{letters.dead_received} dead letters received, {letters.tasks} move tasks", flush=True)
     except Exception as error:  # noqa: BLE001 (whatever it was, it is the run's result)
         failed = 1
         traceback.print_exception(error)

@@ -1,4 +1,4 @@
-"""The clients: three workloads at once. Each worker runs until the broker dies under it; what it knew then stays.
+"""The clients: three of the workloads. Each worker runs until the broker dies under it; what it knew then stays.
 
 A call that fails because the broker went away leaves its effect unknown. Every other failure is the broker's fault.
 """

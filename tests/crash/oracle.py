@@ -99,6 +99,65 @@ class Ledger:
             raise Violation(f"{self.queue}: {key} was never sent")
 
 
+class Letters(Ledger):
+    """The messages of a queue and its dead-letter queue: each is in one of them, or deleted.
+
+    A redrive gives a message a new id, so that a key may have several, one after the other; no id has two keys. What an
+    unanswered acknowledgement left out of both queues may also be on its way between them, so it stays unknown.
+    """
+
+    def __init__(self, work, dead, max_receives):
+        super().__init__(work)
+        self.dead = dead
+        self.max_receives = max_receives
+        self.given_up = set()
+        self.keys = {}
+        self.dead_received = 0
+
+    def on_id(self, key, message_id):
+        known = self.keys.setdefault(message_id, key)
+        if known != key:
+            raise Violation(f"{self.queue}: {known} and {key} have the same id {message_id}")
+
+    def on_given_up(self, key):
+        """A consumer says that it goes to the dead-letter queue, with its reason."""
+        self.given_up.add(key)
+
+    def on_letter(self, queue, message):
+        """A message came out of `queue`: what it says of its past must be so."""
+        key = self.on_received(message)
+        if queue == self.queue:
+            self._must_be_alive(key, message)
+        else:
+            self.dead_received += 1
+            self._must_be_dead(key, message)
+        return key
+
+    def _must_be_alive(self, key, message):
+        if message.receive_count > self.max_receives:
+            raise Violation(f"{key} came for the {message.receive_count}th time; {self.max_receives} are allowed")
+        if message.dead_letter_source or message.dead_letter_reason:
+            raise Violation(f"{key} came out of {self.queue} as a dead letter")
+
+    def _must_be_dead(self, key, message):
+        if message.dead_letter_source.rsplit("/", 1)[-1] != self.queue:
+            raise Violation(f"{key} is said to be a dead letter of {message.dead_letter_source!r}")
+        known = {"", reason_of(key)} if key in self.given_up else {""}
+        if message.dead_letter_reason not in known:
+            raise Violation(f"{key} is a dead letter because of {message.dead_letter_reason!r}")
+
+    def check_present(self, entries):
+        certain = set(self.deleted)
+        super().check_present(entries)
+        self.maybe_deleted = self.deleted - certain
+        self.deleted = certain
+
+
+def reason_of(key):
+    """Why a consumer gives the message up."""
+    return f"{key} is poison"
+
+
 class Groups:
     """A FIFO queue's groups: order, one holder at a time, deletion from the front only. Keys are `GROUP-INDEX`."""
 

@@ -1,10 +1,11 @@
-"""Kills the real broker with SIGKILL at random moments under three workloads, starts it again, and compares what it
+"""Kills the real broker with SIGKILL at random moments under its workloads, starts it again, and compares what it
 holds with what its clients were told.
 
     tests/crash/run.py [--kills 20] [--seed N] [--keep]
 
 FOREBAY_BIN names the binary. The last line is `N passed, N failed`: one check for each restart, one for the rest that
-is drained at the end, one for the clean stop. With --keep, or after a failure, the data folder stays for a look.
+is drained at the end, one for each queue with dead letters, one for the clean stop. With --keep, or after a failure,
+the data folder stays for a look.
 """
 
 import argparse
@@ -24,6 +25,7 @@ os.environ.setdefault("FOREBAY_BIN", str(Path(__file__).resolve().parents[2] / "
 from broker import Broker, aio_channel  # noqa: E402
 
 import grpc  # noqa: E402
+from letters import DeadLetters  # noqa: E402
 from loads import CALL_SECONDS_MAX, Fifo, Produced, Standard, Violation, ask  # noqa: E402
 
 from forebay.common.v1 import common_pb2  # noqa: E402
@@ -31,6 +33,8 @@ from forebay.queue.v1 import queue_service_pb2 as calls, queue_service_pb2_grpc 
 
 ERA_SECONDS = (0.05, 2.0)
 DRAIN_SECONDS_MAX = 120
+# What was on its way between queues when the broker was killed must have arrived by then.
+ARRIVAL_SECONDS_MAX = 30
 SETTINGS = {
     # Small, so that segments rotate and checkpoints are written between any two kills.
     "FOREBAY__STORAGE__SEGMENT_SIZE": "2MiB",
@@ -44,7 +48,8 @@ class Crash:
     def __init__(self, broker, dice):
         self.broker = broker
         self.dice = dice
-        self.loads = [Standard(dice), Fifo(dice), Produced(dice)]
+        self.letters = [DeadLetters(dice), DeadLetters(dice, fifo=True)]
+        self.loads = [Standard(dice), Fifo(dice), Produced(dice), *self.letters]
 
     def stub(self):
         self.channel = aio_channel(self.broker.address)
@@ -53,9 +58,19 @@ class Crash:
     async def create_queues(self):
         stub = self.stub()
         for load in self.loads:
-            request = calls.CreateQueueRequest(queue_id=load.queue, queue=load.settings())
-            await ask(stub.CreateQueue(request, timeout=CALL_SECONDS_MAX))
+            if load in self.letters:
+                continue
+            await self.create(stub, load.queue, load.settings())
+        for load in self.letters:
+            created = await self.create(stub, load.dead, load.settings_of(load.dead))
+            load.named(created.queue.name)
+            await self.create(stub, load.work, load.settings_of(load.work))
         await self.channel.close()
+
+    @staticmethod
+    async def create(stub, queue, settings):
+        request = calls.CreateQueueRequest(queue_id=queue, queue=settings)
+        return await ask(stub.CreateQueue(request, timeout=CALL_SECONDS_MAX))
 
     async def era(self):
         """Runs the workloads for a random while, kills the broker under them; returns how long it lived."""
@@ -98,13 +113,30 @@ class Crash:
         stub = self.stub()
         held = []
         for load in self.loads:
-            entries = await self.everything_in(stub, load.queue)
-            load.ledger.check_present(entries)
-            held.append(len(entries))
+            held.append(await (self.check_letters if load in self.letters else self.check_queue)(stub, load))
         await self.channel.close()
         if "panicked at" in self.broker.log.read_text(errors="replace"):
             raise Violation("the broker panicked")
         return held
+
+    async def check_queue(self, stub, load):
+        entries = await self.everything_in(stub, load.queue)
+        load.ledger.check_present(entries)
+        return len(entries)
+
+    async def check_letters(self, stub, load):
+        """What is on its way between two queues is in neither: only what stays wrong is wrong."""
+        await load.rest(stub)
+        deadline = time.monotonic() + ARRIVAL_SECONDS_MAX
+        while True:
+            try:
+                entries = [entry for queue in load.queues for entry in await self.everything_in(stub, queue)]
+                load.ledger.check_present(entries)
+                return len(entries)
+            except Violation:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.05)
 
     async def everything_in(self, stub, queue):
         entries, token = [], ""
@@ -138,6 +170,20 @@ class Crash:
                 raise Violation(f"{len(left)} messages of {fifo.queue} never come, such as {sorted(left)[:5]}")
         await self.channel.close()
 
+    async def see_letters(self, load):
+        """Whatever the kills left time for, a dead letter was received and a redrive run by the end."""
+        stub = self.stub()
+        deadline = time.monotonic() + DRAIN_SECONDS_MAX
+        while not load.ledger.dead_received or not load.redrives:
+            if time.monotonic() > deadline:
+                raise Violation(f"{load.work}: no dead letter was received, or none was redriven")
+            await load.send(stub)
+            await load.consume(stub, load.work)
+            await load.consume(stub, load.dead)
+            await load.redrive(stub)
+            await load.rest(stub)
+        await self.channel.close()
+
 
 async def run(arguments, folder, report):
     broker = Broker(folder, **SETTINGS)
@@ -157,6 +203,9 @@ async def run(arguments, folder, report):
         await crash.drain()
         await crash.check()
         report(f"drained: {len(crash.loads[1].ledger.sent)} messages in their groups' order, once each")
+        for load in crash.letters:
+            await crash.see_letters(load)
+            report(f"{load.work}: {load.ledger.dead_received} dead letters received, {len(load.redrives)} redrives")
         code = broker.terminate()
         if code != 0:
             raise Violation(f"SIGTERM ended the broker with {code}")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from oracle import Groups, Ledger, Violation, body_of, key_of  # noqa: E402
+from oracle import Groups, Ledger, Letters, Violation, body_of, key_of, reason_of  # noqa: E402
 
 
 def message(key, message_id=None, number=None):
@@ -124,3 +124,61 @@ def test_sequence_numbers_that_change_or_fall_are_found(groups):
         groups.on_received([message("a-0", number=8)], "x")
     with violates("has sequence number 6, its predecessor 7"):
         groups.on_received([message("a-0", number=7), message("a-1", number=6)], "x")
+
+
+@pytest.fixture
+def letters():
+    """a-0 to a-3 were sent to the queue `work`, whose dead letters go to `dead` after two receives."""
+    letters = Letters("work", "dead", 2)
+    for n in range(4):
+        letters.on_try([f"a-{n}"])
+        letters.on_sent(f"a-{n}", f"id of a-{n}")
+    return letters
+
+
+def letter(key, count=1, source="", reason="", message_id=None):
+    received = message(key, message_id=message_id)
+    received.receive_count, received.dead_letter_source, received.dead_letter_reason = count, source, reason
+    return received
+
+
+def test_each_letter_is_in_one_of_both_queues(letters):
+    letters.check_present(entries("a-0", "a-1") + entries("a-2", "a-3"))
+    with violates("a-1 is there twice"):
+        letters.check_present(entries("a-0", "a-1") + entries("a-1", "a-2", "a-3"))
+    with violates("1 acknowledged messages are lost, such as .'a-3'"):
+        letters.check_present(entries("a-0", "a-1") + entries("a-2"))
+
+
+def test_a_letter_may_get_another_id_but_no_other_letters(letters):
+    letters.on_letter("work", letter("a-0", message_id="new"))
+    with violates("a-0 and a-1 have the same id new"):
+        letters.on_letter("work", letter("a-1", message_id="new"))
+
+
+def test_what_may_be_on_its_way_is_not_taken_for_deleted(letters):
+    letters.on_maybe_deleted(["a-0"])
+    letters.check_present(entries("a-1", "a-2", "a-3"))
+    letters.check_present(entries("a-0", "a-1", "a-2", "a-3"))
+    letters.on_deleted(["a-0"])
+    with violates("1 deleted messages are back"):
+        letters.check_present(entries("a-0", "a-1", "a-2", "a-3"))
+
+
+def test_a_message_that_comes_too_often_or_as_a_dead_letter_is_found(letters):
+    letters.on_letter("work", letter("a-0", count=2))
+    with violates("came for the 3th time"):
+        letters.on_letter("work", letter("a-0", count=3))
+    with violates("as a dead letter"):
+        letters.on_letter("work", letter("a-0", source="namespaces/x/queues/work"))
+
+
+def test_a_dead_letter_says_where_it_comes_from_and_why(letters):
+    source = "namespaces/x/queues/work"
+    letters.on_letter("dead", letter("a-0", count=3, source=source))
+    with violates("dead letter of ''"):
+        letters.on_letter("dead", letter("a-0", count=3))
+    with violates("because of 'a-0 is poison'"):
+        letters.on_letter("dead", letter("a-0", source=source, reason=reason_of("a-0")))
+    letters.on_given_up("a-0")
+    letters.on_letter("dead", letter("a-0", source=source, reason=reason_of("a-0")))

@@ -62,6 +62,21 @@ async fn a_message_goes_in_and_comes_out_with_its_digests() {
 }
 
 #[tokio::test]
+async fn creating_a_queue_again_with_its_policy_spelled_otherwise_finds_it() {
+    let broker = start_dev(100).await;
+    let statement = json!({"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"});
+    let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+    let url = create(&broker, "q", json!({"Policy": policy})).await;
+    let members = r#""Resource" : "*", "Action": "sqs:SendMessage", "Principal": "*", "Effect": "Allow""#;
+    let respelled = format!(r#" {{ "Statement": [ {{ {members} }} ], "Version": "2012-10-17" }} "#);
+    assert_eq!(create(&broker, "q", json!({"Policy": respelled})).await, url);
+    let kept = done(&broker, "GetQueueAttributes", &json!({"QueueUrl": url, "AttributeNames": ["Policy"]})).await;
+    assert_eq!(kept["Attributes"]["Policy"], policy, "the first spelling stays");
+    let other = json!({"QueueName": "q", "Attributes": {"Policy": policy.replace("Allow", "Deny")}});
+    assert_eq!(call(&broker, "CreateQueue", &other).await.json()["__type"], "com.amazonaws.sqs#QueueNameExists");
+}
+
+#[tokio::test]
 async fn query_answers_in_xml_that_keeps_the_body() {
     let broker = start_dev(100).await;
     create(&broker, "q", json!({})).await;
@@ -231,6 +246,57 @@ async fn a_move_that_fails_says_why_in_the_words_of_sqs() {
     done(&broker, "PurgeQueue", &json!({"QueueUrl": dead})).await;
     done(&broker, "SendMessage", &json!({"QueueUrl": dead, "MessageBody": "sent here"})).await;
     assert_eq!(soon(failure()).await, "CouldNotDetermineMessageSource");
+}
+
+#[tokio::test]
+async fn every_source_of_a_dead_letter_queue_is_listed_however_long_their_settings() {
+    let broker = start_dev(100).await;
+    let dead = create(&broker, "dead", json!({})).await;
+    let arn = "arn:aws:sqs:us-east-1:000000000000:dead";
+    let redrive = json!({"deadLetterTargetArn": arn, "maxReceiveCount": 3}).to_string();
+    // Together longer than a native page: the policy is spelled with room.
+    let statement = json!({"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"});
+    let policy = format!("{}{}", json!({"Version": "2012-10-17", "Statement": [statement]}), " ".repeat(8000));
+    for number in 0..215 {
+        create(&broker, &format!("source-{number:03}"), json!({"RedrivePolicy": redrive, "Policy": policy})).await;
+    }
+    let all = done(&broker, "ListDeadLetterSourceQueues", &json!({"QueueUrl": dead})).await;
+    let urls = all["queueUrls"].as_array().unwrap();
+    assert_eq!((urls.len(), all.get("NextToken")), (215, None));
+    assert!(urls[214].as_str().unwrap().ends_with("/source-214"));
+    let paged = done(&broker, "ListDeadLetterSourceQueues", &json!({"QueueUrl": dead, "MaxResults": 214})).await;
+    assert_eq!(paged["queueUrls"].as_array().unwrap().len(), 214);
+    let rest = json!({"QueueUrl": dead, "MaxResults": 214, "NextToken": paged["NextToken"]});
+    let rest = done(&broker, "ListDeadLetterSourceQueues", &rest).await;
+    assert_eq!((&rest["queueUrls"], rest.get("NextToken")), (&json!([urls[214]]), None));
+}
+
+#[tokio::test]
+async fn what_xml_has_not_is_replaced_wherever_a_native_producer_put_it() {
+    let broker = start_dev(100).await;
+    let url = create(&broker, "q", json!({})).await;
+    let text = |text: &str| forebay::proto::common::v1::AttributeValue {
+        data_type: "String".into(),
+        value: Some(forebay::proto::common::v1::attribute_value::Value::StringValue(text.into())),
+    };
+    let odd = wire::Message {
+        body: "a\u{fffe}\u{1}b".to_owned().into(),
+        attributes: [("k".to_owned(), text("v\u{ffff}\u{2}w"))].into(),
+        ..Default::default()
+    };
+    let request = wire::SendRequest { queue: "q".into(), messages: vec![odd], durability: 0 };
+    broker.queues().await.send(request).await.unwrap();
+    let input = json!({"QueueUrl": url, "MessageAttributeNames": ["All"], "VisibilityTimeout": 0});
+    let answer = query(&broker, "/", "ReceiveMessage", &input).await;
+    let legible = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    assert!(answer.body.chars().all(legible), "{:?}", answer.body);
+    assert_eq!(answer.xml("Body").as_deref(), Some("a\u{fffd}\u{fffd}b"));
+    assert_eq!(answer.xml("StringValue").as_deref(), Some("v\u{fffd}\u{fffd}w"));
+    // The digest that a client computes of what it reads: as a sender of that very text is told.
+    let same = json!({"k": {"DataType": "String", "StringValue": "v\u{fffd}\u{fffd}w"}});
+    let sent = json!({"QueueUrl": url, "MessageBody": "x", "MessageAttributes": same});
+    let sent = done(&broker, "SendMessage", &sent).await;
+    assert_eq!(answer.xml("MD5OfMessageAttributes").as_deref(), sent["MD5OfMessageAttributes"].as_str());
 }
 
 #[tokio::test]

@@ -52,6 +52,17 @@ async fn over_http2(broker: &TestBroker, head: &str, body: &[u8]) -> (u16, Strin
 }
 
 #[tokio::test]
+async fn a_query_of_very_many_parameters_is_refused_before_it_is_read() {
+    let broker = start().await;
+    let head = "POST / HTTP/1.1\r\ncontent-type: application/x-www-form-urlencoded";
+    let answer = send(broker.address, head, "a&".repeat(10_000).as_bytes()).await;
+    assert_eq!((answer.status, answer.xml("Code").as_deref()), (400, Some("MalformedInput")), "{}", answer.body);
+    assert_eq!(answer.xml("Message").as_deref(), Some("The request has more than 10000 parameters."));
+    let fewer = send(broker.address, head, "a&".repeat(9_999).as_bytes()).await;
+    assert_eq!(fewer.status, 404, "it names no action: {}", fewer.body);
+}
+
+#[tokio::test]
 async fn http2_carries_both_forms_without_being_announced() {
     let broker = start().await;
     let body = b"{\"QueueName\":\"q\"}";

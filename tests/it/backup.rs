@@ -170,3 +170,56 @@ async fn a_backup_goes_nowhere_near_the_data_directory_and_asks_for_the_right() 
     let bad_time = backup(&broker, "restore", place.path(), &["--data-dir", "/nowhere", "--at", "noon"]).await;
     assert!(bad_time.code == 2 && bad_time.err.contains("noon"), "{}", bad_time.err);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_link_leads_a_backup_into_the_data_directory() {
+    let broker = start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(broker.dir.path().join("wal"), &link).unwrap();
+    for inside in [link.clone(), link.join("backups")] {
+        let ran = backup(&broker, "create", &inside, &[]).await;
+        assert_eq!(ran.code, 2, "{} {}", ran.out, ran.err);
+        assert!(ran.err.contains("is inside the data directory"), "{}", ran.err);
+    }
+    assert!(!broker.dir.path().join("wal/backups").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_restore_points_are_pruned_and_the_newest_still_restores() {
+    let broker = start().await;
+    broker.create("orders", wire::Queue::default()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let backups = dir.path().join("backups");
+    let mut names = Vec::new();
+    for number in 0..4 {
+        for part in 0..200 {
+            send(&broker, &format!("{number}-{part}")).await;
+        }
+        names.push(backup(&broker, "create", &backups, &[]).await.row()["name"].as_str().unwrap().to_owned());
+    }
+    let listed = || async {
+        let rows = backup(&broker, "list", &backups, &[]).await.rows();
+        rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(backup(&broker, "prune", &backups, &[]).await.code, 2, "it must be said what goes");
+    let young = backup(&broker, "prune", &backups, &["--keep", "1", "--older-than", "30d"]).await.row();
+    assert_eq!((&young["removed"], &young["kept"]), (&serde_json::json!([]), &serde_json::json!(4)));
+    let would = backup(&broker, "prune", &backups, &["--keep", "2", "--dry-run"]).await;
+    assert!(would.err.contains("nothing was removed"), "{}", would.err);
+    assert_eq!(would.row()["removed"], serde_json::json!(names[..2]));
+    assert_eq!(listed().await, names);
+    let pruned = backup(&broker, "prune", &backups, &["--keep", "2"]).await.row();
+    assert_eq!((&pruned["removed"], &pruned["bytes"]), (&would.row()["removed"], &would.row()["bytes"]));
+    assert_eq!(listed().await, names[2..]);
+    let unsaid = backup(&broker, "delete", &backups, &[names[2].as_str()]).await;
+    assert_eq!((unsaid.code, listed().await.len()), (2, 2), "{}", unsaid.err);
+    assert_eq!(backup(&broker, "delete", &backups, &[names[0].as_str(), "--yes"]).await.code, 4);
+    backup(&broker, "delete", &backups, &[names[2].as_str(), "--yes"]).await.row();
+    let verified = backup(&broker, "verify", &backups, &[]).await;
+    assert!(verified.code == 0 && verified.err.contains("1 restore points: 0 problems"), "{}", verified.err);
+    let restored = tempfile::tempdir().unwrap();
+    let target = restored.path().to_str().unwrap();
+    backup(&broker, "restore", &backups, &["--data-dir", target]).await.row();
+    assert_eq!(present(&start_over(restored).await).await.len(), 800);
+}

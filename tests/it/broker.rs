@@ -74,9 +74,13 @@ pub(crate) async fn start_limited(options: ServerOptions, in_flight_max: usize, 
 
 /// A broker of the development profile: nobody signs.
 pub(crate) async fn start_dev(in_flight_max: usize) -> TestBroker {
+    start_dev_with(in_flight_max, ServerOptions::default()).await
+}
+
+pub(crate) async fn start_dev_with(in_flight_max: usize, options: ServerOptions) -> TestBroker {
     let dir = tempfile::tempdir().unwrap();
     let access = AccessKeys::open(KeyFile::new(Arc::new(SysIo), dir.path()), Trust::Anybody).unwrap();
-    start_in(dir, Arc::new(access), ServerOptions::default(), in_flight_max, 1000).await
+    start_in(dir, Arc::new(access), options, in_flight_max, 1000).await
 }
 
 /// A broker of the development profile whose engine writes to this disk, with options of the test's choice.
@@ -118,7 +122,7 @@ fn serve_engine(dir: tempfile::TempDir, access: Arc<AccessKeys>, options: Server
     TestBroker { address, draining, server, broker, engine, dir }
 }
 
-fn engine_options(dir: &std::path::Path) -> EngineOptions {
+pub(crate) fn engine_options(dir: &std::path::Path) -> EngineOptions {
     EngineOptions {
         data_dir: dir.to_owned(),
         region: Region::parse("us-east-1").unwrap(),
@@ -146,7 +150,7 @@ fn access_keys(dir: &Path) -> Arc<AccessKeys> {
     Arc::new(keys)
 }
 
-fn engine_host() -> EngineHost {
+pub(crate) fn engine_host() -> EngineHost {
     EngineHost {
         io: Arc::new(SysIo),
         clock: Arc::new(SystemClock),

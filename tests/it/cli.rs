@@ -143,13 +143,27 @@ async fn a_command_that_fails_gives_its_message_back() {
     let log = dir.path().join("log");
     let exec = format!("read -r body; echo \"$body $FOREBAY_RECEIVE_COUNT\" >> {}; [ $body != bad ]", log.display());
     let consumed = run(&broker, &["queue", "consume", "q", "--exec", &exec, "--idle-exit", "1s"]).await;
-    assert_eq!(consumed.code, 0, "{}", consumed.err);
+    assert_eq!(consumed.code, 3, "{}", consumed.err);
+    assert!(consumed.err.contains("error: 2 of 4 commands failed"), "{}", consumed.err);
     let mut runs: Vec<_> = fs::read_to_string(&log).unwrap().lines().map(str::to_owned).collect();
     runs.sort();
     assert_eq!(runs, ["bad 1", "bad 2", "fine 1", "good 1"]);
     assert_eq!(run(&broker, &["queue", "peek", "dead"]).await.row()["body"], "bad");
     let moved = run(&broker, &["queue", "redrive", "start", "dead"]).await.row();
     assert_eq!(run(&broker, &["queue", "redrive", "list", "dead"]).await.row()["name"], moved["name"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consuming_ends_with_1_when_every_command_failed() {
+    let broker = start().await;
+    run(&broker, &["queue", "create", "q"]).await.row();
+    run(&broker, &["queue", "send", "q", "bad"]).await.row();
+    let consume = |command: &'static str| ["queue", "consume", "q", "--exec", command, "--count", "1"];
+    let failed = run(&broker, &consume("false")).await;
+    assert_eq!(failed.code, 1, "{}", failed.err);
+    assert!(failed.err.contains("error: 1 of 1 commands failed"), "{}", failed.err);
+    let fine = run(&broker, &consume("true")).await;
+    assert_eq!(fine.code, 0, "{}", fine.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

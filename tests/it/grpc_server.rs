@@ -209,8 +209,15 @@ async fn calls_left_when_the_grace_ends_are_cut_and_counted() {
     let broker = start_with(ServerOptions { drain_timeout: Duration::from_millis(50), ..Default::default() }).await;
     broker.create("orders", wire::Queue::default()).await;
     let mut client = broker.queues().await;
-    let poll = wire::ReceiveRequest { queue: "orders".into(), wait: seconds(20), ..Default::default() };
-    let waiting = tokio::spawn(async move { client.receive(poll).await });
+    // It is told of the drain and stays all the same.
+    let open = wire::consume_request::Open { queue: "orders".into(), ..Default::default() };
+    let open = wire::ConsumeRequest { frame: Some(wire::consume_request::Frame::Open(open)) };
+    let frames = tokio_stream::StreamExt::chain(tokio_stream::iter([open]), tokio_stream::pending());
+    let mut answers = client.consume(frames).await.unwrap().into_inner();
+    let waiting = tokio::spawn(async move {
+        while answers.message().await?.is_some() {}
+        Ok::<_, tonic::Status>(())
+    });
     let mut admin = broker.admin().await;
     loop {
         let listed = admin.list_connections(admin::ListConnectionsRequest::default()).await.unwrap().into_inner();

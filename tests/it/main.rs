@@ -4,6 +4,7 @@
 
 mod access;
 mod aws;
+mod aws_chunked;
 mod aws_errors;
 mod aws_fuzz;
 mod aws_sqs;
@@ -12,6 +13,7 @@ mod backup;
 mod broker;
 mod cli;
 mod consume_session;
+mod drain;
 mod grpc_access;
 mod grpc_consume;
 mod grpc_produce;
@@ -19,6 +21,8 @@ mod grpc_reasons;
 mod grpc_server;
 mod grpc_unary;
 mod grpc_walk;
+mod limits;
 mod policies;
 mod storage;
+mod threads;
 mod tls;

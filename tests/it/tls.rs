@@ -85,6 +85,19 @@ async fn list(channel: Channel) -> Result<(), tonic::Status> {
     client.list_queues(wire::ListQueuesRequest::default()).await.map(drop)
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_over_the_limit_is_told_so_over_tls() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let tls = Some(Tls::new(files(dir.path(), &authority.sign(), None).load().unwrap()));
+    let broker = start_with(ServerOptions { tls, max_connections: 1, ..ServerOptions::default() }).await;
+    let first = channel(&broker, &authority, None).await.unwrap();
+    list(first.clone()).await.unwrap();
+    let second = channel(&broker, &authority, None).await.unwrap();
+    assert_eq!(soon(list(second)).await.unwrap_err().code(), tonic::Code::ResourceExhausted);
+    list(first).await.unwrap();
+}
+
 #[tokio::test]
 async fn native_calls_run_over_tls_and_only_for_who_trusts_the_certificate() {
     let dir = tempfile::tempdir().unwrap();

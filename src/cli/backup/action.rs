@@ -1,6 +1,12 @@
 //! The tree below `forebay backup`.
 
-use super::{create::CreateArgs, list, restore::RestoreArgs, verify};
+use super::{
+    create::CreateArgs,
+    list,
+    remove::{DeleteArgs, PruneArgs},
+    restore::RestoreArgs,
+    verify,
+};
 use crate::{
     base::time::Timestamp,
     cli::{Exit, Failure, output::OutputArgs, progress::Bar},
@@ -19,6 +25,10 @@ pub(crate) enum BackupCommand {
     Verify(DirArgs),
     /// Make a data directory of a restore point
     Restore(RestoreArgs),
+    /// Remove restore points by name, with what only they need
+    Delete(DeleteArgs),
+    /// Remove old restore points, with what only they need; the newest one always stays
+    Prune(PruneArgs),
 }
 
 #[derive(Debug, Args)]
@@ -36,6 +46,8 @@ pub(crate) fn run(command: BackupCommand) -> Result<(), Failure> {
         BackupCommand::List(args) => list::run(&args),
         BackupCommand::Verify(args) => verify::run(&args),
         BackupCommand::Restore(args) => args.run(),
+        BackupCommand::Delete(args) => args.run(),
+        BackupCommand::Prune(args) => args.run(),
     }
 }
 
@@ -72,6 +84,7 @@ impl From<BackupError> for Failure {
             BackupError::InsideStore { .. } | BackupError::Foreign { .. } | BackupError::OtherStore { .. } => {
                 Self::usage(text)
             }
+            BackupError::InUse(_) => Self::failed(text).hint("wait for the backup or the removal that runs"),
             BackupError::File(_)
             | BackupError::Snapshot(_)
             | BackupError::Log(_)

@@ -3,6 +3,7 @@
 mod action;
 mod create;
 mod list;
+mod remove;
 mod restore;
 mod verify;
 

@@ -15,7 +15,7 @@ use crate::{
         Exit, Failure,
         client::{Caller, Entries},
         interrupt::Interrupts,
-        output::Output,
+        output::{Output, note},
         value,
     },
     proto::{
@@ -39,7 +39,8 @@ const RETRY_LAST: Duration = Duration::from_secs(5);
 pub(super) struct ConsumeArgs {
     /// The queue
     queue: String,
-    /// Run this with sh for each message, the body on its standard input; acknowledge when it ends with 0
+    /// Run this with sh for each message, the body on its standard input; acknowledge when it ends with 0. Consuming
+    /// ends with 3 when some of the commands failed, with 1 when all did
     #[arg(long, value_name = "COMMAND", conflicts_with = "raw")]
     exec: Option<String>,
     /// Commands that run at the same time; those of one group never do
@@ -369,7 +370,14 @@ impl Session<'_> {
             self.printer.end()?;
         }
         self.entries.done(self.settled);
-        self.entries.finish("settlements")
+        let commands = self.executor.as_ref().map_or(Ok(()), Executor::verdict);
+        // Both are said; a settlement that failed is the graver.
+        self.entries.finish("settlements").inspect_err(|_| {
+            if let Err(failure) = &commands {
+                note(&failure.text);
+            }
+        })?;
+        commands
     }
 }
 

@@ -4,7 +4,7 @@
 //! run, because the broker voids their leases.
 
 use crate::{
-    cli::{output::note, value},
+    cli::{Exit, Failure, output::note, value},
     proto::queue::v1::{Ack, Nack, ReceivedMessage, Settlement, settlement::Outcome},
 };
 use std::{
@@ -27,8 +27,15 @@ use tokio::{
 /// What became of one message.
 struct Done {
     settlement: Settlement,
+    end: End,
+}
+
+/// How the command of one message ended.
+enum End {
+    NotRun,
+    Well,
     /// The group whose first failure this is.
-    failed_group: Option<String>,
+    Badly(String),
 }
 
 /// The commands that run and those that wait for their turn.
@@ -40,6 +47,8 @@ pub(super) struct Executor {
     /// By group: whether the message before went well.
     before: HashMap<String, oneshot::Receiver<bool>>,
     jobs: JoinSet<Done>,
+    ended: usize,
+    failed: usize,
 }
 
 impl Executor {
@@ -51,6 +60,8 @@ impl Executor {
             stopping: Arc::default(),
             before: HashMap::new(),
             jobs: JoinSet::new(),
+            ended: 0,
+            failed: 0,
         }
     }
 
@@ -89,14 +100,14 @@ impl Executor {
             if !order_holds || stopping.load(Ordering::Relaxed) {
                 // Nobody listens when this was the last message of its group.
                 let _ = tell.send(false);
-                return Done { settlement: give_back(handle), failed_group: None };
+                return Done { settlement: give_back(handle), end: End::NotRun };
             }
             let went_well = run(&command, &message).await;
             let _ = tell.send(went_well);
             let nack = Nack { delay: nack_delay.map(value::to_proto), keep_receive_count: false };
             let outcome = if went_well { Outcome::Ack(Ack {}) } else { Outcome::Nack(nack) };
             let settlement = Settlement { receipt_handle: handle, outcome: Some(outcome) };
-            Done { settlement, failed_group: (!went_well).then_some(message.group_id) }
+            Done { settlement, end: if went_well { End::Well } else { End::Badly(message.group_id) } }
         });
     }
 
@@ -108,14 +119,32 @@ impl Executor {
         loop {
             match self.jobs.join_next().await? {
                 Ok(done) => {
-                    if let Some(group) = done.failed_group {
-                        self.before.remove(&group);
-                    }
+                    self.count(&done.end);
                     return Some(done.settlement);
                 }
-                Err(error) => note(&format!("a command was lost: {error}")),
+                Err(error) => {
+                    note(&format!("a command was lost: {error}"));
+                    self.count(&End::Badly(String::new()));
+                }
             }
         }
+    }
+
+    fn count(&mut self, end: &End) {
+        self.ended += usize::from(!matches!(end, End::NotRun));
+        if let End::Badly(group) = end {
+            self.failed += 1;
+            self.before.remove(group);
+        }
+    }
+
+    /// What a script learns at the end: how many commands failed, of all that ran.
+    pub(super) fn verdict(&self) -> Result<(), Failure> {
+        if self.failed == 0 {
+            return Ok(());
+        }
+        let exit = if self.failed == self.ended { Exit::Failed } else { Exit::Partly };
+        Err(Failure::new(exit, format!("{} of {} commands failed", self.failed, self.ended)))
     }
 }
 

@@ -126,6 +126,12 @@ impl fmt::Debug for Policy {
     }
 }
 
+/// Whether two documents are the same but for their spelling: spaces and the order of members say nothing.
+pub fn same_document(one: &str, other: &str) -> bool {
+    let parsed = || Some((json::parse(one).ok()?, json::parse(other).ok()?));
+    one == other || parsed().is_some_and(|(one, other)| one.means(&other))
+}
+
 /// Whether policy variables are filled in. A document without a version is of the old one.
 fn version(node: Option<&Node<'_>>) -> Result<bool, PolicyError> {
     let Some(node) = node else { return Ok(false) };

@@ -45,6 +45,28 @@ impl<'a> Node<'a> {
         if let Value::List(items) = &self.value { items } else { std::slice::from_ref(self) }
     }
 
+    /// Whether both say the same: spaces, the order of members and the spelling of characters say nothing.
+    pub(super) fn means(&self, other: &Node<'_>) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Object(here), Value::Object(there)) => {
+                let named = |name: &str| there.iter().find(|member| member.name == name);
+                let said = |member: &Member<'_>| named(&member.name).is_some_and(|same| member.node.means(&same.node));
+                here.len() == there.len() && here.iter().all(said)
+            }
+            (Value::List(here), Value::List(there)) => {
+                here.len() == there.len() && here.iter().zip(there).all(|(here, there)| here.means(there))
+            }
+            (Value::Text(here), Value::Text(there)) => here == there,
+            (Value::Number(here), Value::Number(there)) => here == there,
+            (Value::Bool(here), Value::Bool(there)) => here == there,
+            (Value::Null, Value::Null) => true,
+            (
+                Value::Object(_) | Value::List(_) | Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Null,
+                _,
+            ) => false,
+        }
+    }
+
     /// What stands here, for errors.
     pub(super) fn spell(&self) -> String {
         match &self.value {

@@ -39,8 +39,6 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Arc<[Arc<Inbox<Command>>]>,
     pub(crate) rules: CatalogRules,
     pub(crate) in_flight_max: usize,
-    /// Durable transfers go this way to their targets.
-    pub(crate) transfers: mpsc::Sender<(PartitionId, OutboxItem)>,
     /// Called when an append fails: nothing can be acknowledged any more.
     pub(crate) fatal: Arc<dyn Fn(String) + Send + Sync>,
 }
@@ -56,6 +54,8 @@ pub(crate) struct Worker {
     pub(super) shared: Shared,
     pub(super) inbox: Arc<Inbox<Command>>,
     pub(super) gate: Arc<Gate>,
+    /// Durable transfers go this way to their targets. Only partitions hold it: with the last of them the pump ends.
+    transfers: mpsc::Sender<(PartitionId, OutboxItem)>,
     pub(super) writer: Box<dyn LogWriter>,
     pub(super) entropy: Box<dyn Entropy>,
     pub(super) waiters: Waiters,
@@ -78,7 +78,7 @@ impl Worker {
     pub(crate) fn new(
         mut state: State,
         shared: Shared,
-        gate: Arc<Gate>,
+        transfers: mpsc::Sender<(PartitionId, OutboxItem)>,
         inbox: Arc<Inbox<Command>>,
         writer: Box<dyn LogWriter>,
         entropy: Box<dyn Entropy>,
@@ -90,11 +90,13 @@ impl Worker {
             timers.set(id, state.queues.deadline(id));
         }
         let next_lsn = writer.next_lsn();
+        let gate = Arc::new(Gate::new(Lsn(next_lsn.0.saturating_sub(1))));
         Self {
             state,
             shared,
             inbox,
             gate,
+            transfers,
             writer,
             entropy,
             waiters: Waiters::default(),
@@ -236,7 +238,7 @@ impl Worker {
         self.next_lsn = lsn.next();
         self.in_flight = Some(lsn);
         for item in self.moved.drain(..) {
-            let (partition, transfers) = (self.state.partition, self.shared.transfers.clone());
+            let (partition, transfers) = (self.state.partition, self.transfers.clone());
             // A pump that is gone means the broker is going away: the item stays in the outbox for the next start.
             self.gate.when(lsn, Box::new(move || drop(transfers.send((partition, item)))));
         }

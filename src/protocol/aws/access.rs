@@ -2,7 +2,7 @@
 
 use super::{
     errors::Service,
-    face::AwsFace,
+    face::{AwsFace, Received},
     fault::{Fault, Kind, common},
     sigv4::{Claim, Head, SignatureError, SignatureErrorKind},
 };
@@ -18,7 +18,6 @@ use crate::{
         broker::{Caller, Via},
     },
 };
-use bytes::Bytes;
 use http::request::Parts;
 
 const UNKNOWN: &str = "The security token included in the request is invalid.";
@@ -33,7 +32,7 @@ const MISSING: &str = "Request is missing Authentication Token";
 pub(super) fn caller(
     face: &AwsFace,
     parts: &Parts,
-    body: &Bytes,
+    body: &Received,
     service: Service,
     connection: Option<&Connection>,
 ) -> Result<Caller, Fault> {
@@ -68,7 +67,7 @@ fn anybody(face: &AwsFace, parts: &Parts, via: Via) -> Caller {
     }
 }
 
-fn holder(face: &AwsFace, parts: &Parts, body: &Bytes, service: Service, via: Via) -> Result<Caller, Fault> {
+fn holder(face: &AwsFace, parts: &Parts, body: &Received, service: Service, via: Via) -> Result<Caller, Fault> {
     let head = Head::from(parts);
     let claim = match Claim::parse(&head) {
         Ok(Some(claim)) => claim,
@@ -88,7 +87,11 @@ fn holder(face: &AwsFace, parts: &Parts, body: &Bytes, service: Service, via: Vi
         });
     };
     let secret = key.secret.as_ref().ok_or_else(|| denied(Some(id), via, &common::UNRECOGNIZED_CLIENT, UNKNOWN))?;
-    face.verifier.verify(&claim, &head, body, secret.expose(), now).map_err(unproved)?;
+    let verified = match body {
+        Received::Whole(body) => face.verifier.verify(&claim, &head, body, secret.expose(), now),
+        Received::Chunked(body) => face.verifier.verify_chunked(&claim, &head, body, secret.expose(), now),
+    };
+    verified.map_err(unproved)?;
     let region = Region::parse(claim.region()).map_err(|error| {
         denied(Some(id), via, &common::SIGNATURE_MISMATCH, format!("The credential scope names no region: {error}"))
     })?;

@@ -15,6 +15,8 @@ use http::{
 const TARGET: &str = "x-amz-target";
 const SQS_VERSION: &str = "2012-11-05";
 const STS_VERSION: &str = "2011-06-15";
+/// Far more than any operation has. Each takes memory before anybody knows who calls.
+const PARAMETERS_MAX: usize = 10_000;
 
 /// A request that says which form it has.
 #[derive(Debug)]
@@ -36,13 +38,16 @@ pub(super) fn detect<'a>(parts: &'a Parts, body: &'a [u8]) -> Asked<'a> {
     if let Some(target) = parts.headers.get(TARGET) {
         return Asked { form: writer::Form::Json, parameters: Form::default(), operation: by_target(target) };
     }
-    let query = parts.uri.query().unwrap_or_default();
-    let mut parameters = Form::parse(query.as_bytes());
-    if parts.method == http::Method::POST && is_form(parts) {
-        parameters.extend(body);
-    }
-    let operation = by_action(parts, &parameters);
     let form = if wants_json(parts) { writer::Form::QueryJson } else { writer::Form::Xml };
+    let query = parts.uri.query().unwrap_or_default().as_bytes();
+    let body = if parts.method == http::Method::POST && is_form(parts) { body } else { b"" };
+    if form::count(query) + form::count(body) > PARAMETERS_MAX {
+        let text = format!("The request has more than {PARAMETERS_MAX} parameters.");
+        return Asked { form, parameters: Form::default(), operation: Err(common::malformed(text)) };
+    }
+    let mut parameters = Form::parse(query);
+    parameters.extend(body);
+    let operation = by_action(parts, &parameters);
     Asked { form, parameters, operation }
 }
 

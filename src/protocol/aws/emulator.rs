@@ -5,7 +5,7 @@ use super::{
     call::{Call, Place},
     detect,
     errors::Service,
-    face::{Answer, AwsFace, faulty, kind_of},
+    face::{Answer, AwsFace, Received, faulty, kind_of},
     fault::{Fault, common},
     sqs::peek,
     table,
@@ -38,14 +38,14 @@ fn is_messages(path: &str) -> bool {
 pub(super) async fn answer(
     face: &AwsFace,
     parts: &Parts,
-    body: &Bytes,
+    body: &Received,
     connection: Option<&Connection>,
     request_id: &str,
 ) -> Answer {
     if !is_messages(parts.uri.path()) {
         return health(face, parts.uri.path() == LOCALSTACK_HEALTH);
     }
-    let asked = detect::detect(parts, body);
+    let asked = detect::detect(parts, body.content());
     let form = asked.form;
     match messages(face, parts, body, asked, connection, request_id).await {
         Ok(body) => Answer { status: StatusCode::OK, kind: kind_of(form), body, query_error: None },
@@ -77,7 +77,7 @@ fn health(face: &AwsFace, is_localstack: bool) -> Answer {
 async fn messages(
     face: &AwsFace,
     parts: &Parts,
-    body: &Bytes,
+    body: &Received,
     asked: detect::Asked<'_>,
     connection: Option<&Connection>,
     request_id: &str,
@@ -91,7 +91,7 @@ async fn messages(
     let json;
     let input = match asked.form {
         Form::Json => {
-            json = Json::parse(body).map_err(|error| common::malformed(error.to_string()))?;
+            json = Json::parse(body.content()).map_err(|error| common::malformed(error.to_string()))?;
             Input::Json(&json)
         }
         Form::Xml | Form::QueryJson => Input::Form(asked.parameters),
@@ -103,7 +103,7 @@ async fn messages(
         operation: receive,
         form: asked.form,
         request_id: request_id.to_owned(),
-        body: body.clone(),
+        body: body.content().clone(),
         trace: None,
     };
     let path = form::decode(parts.uri.path().as_bytes()).into_owned();

@@ -8,9 +8,15 @@ use super::{
     errors::Service,
     fault::{Fault, common},
     sigv4::Verifier,
-    wire::{input::Input, json::Json, writer::Form},
+    wire::{
+        chunked::{self, Chunked},
+        input::Input,
+        json::Json,
+        writer::Form,
+    },
 };
 use crate::{
+    base::reason::Refusal,
     protocol::port::connections::{Connection, OpenCall},
     service::broker::Broker,
 };
@@ -20,7 +26,7 @@ use http::{
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
         ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-        ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, ORIGIN,
+        ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, ORIGIN, RETRY_AFTER,
     },
     request::Parts,
 };
@@ -56,12 +62,41 @@ pub struct AwsFace {
     next_id: AtomicU64,
 }
 
+/// The body of a request, as it came.
+pub(super) enum Received {
+    Whole(Bytes),
+    Chunked(Chunked),
+}
+
+impl Received {
+    /// What the client had to say.
+    pub(super) fn content(&self) -> &Bytes {
+        match self {
+            Self::Whole(body) => body,
+            Self::Chunked(body) => &body.content,
+        }
+    }
+}
+
 /// A body and what it is.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) kind: &'static str,
     pub(super) body: Bytes,
     pub(super) query_error: Option<HeaderValue>,
+}
+
+impl Answer {
+    fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        if let Some(code) = self.query_error {
+            headers.insert(QUERY_ERROR, code);
+        }
+        response
+    }
 }
 
 impl AwsFace {
@@ -88,15 +123,7 @@ impl AwsFace {
         let mut response = if parts.method == Method::OPTIONS {
             preflight(&parts.headers)
         } else {
-            let answer = self.respond(&parts, body, connection.as_deref(), &request_id).await;
-            let mut response = Response::new(Full::new(answer.body));
-            *response.status_mut() = answer.status;
-            let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.kind));
-            if let Some(code) = answer.query_error {
-                headers.insert(QUERY_ERROR, code);
-            }
-            response
+            self.respond(&parts, body, connection.as_deref(), &request_id).await.into_response()
         };
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::try_from(request_id) {
@@ -106,6 +133,18 @@ impl AwsFace {
             // A signature proves who calls; which page it is proves nothing.
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        }
+        response
+    }
+
+    /// The answer to a request that nobody looks at: SDKs repeat what a server could not take.
+    pub fn refuse_connection<B>(&self, request: Request<B>, refusal: &Refusal) -> Response<Full<Bytes>> {
+        let (parts, _) = request.into_parts();
+        let form = detect::detect(&parts, b"").form;
+        let fault = Fault::new(&common::UNAVAILABLE, refusal.message.clone());
+        let mut response = faulty(&fault, form, Service::Sqs, &self.new_id()).into_response();
+        if let Some(wait) = refusal.retry_delay() {
+            response.headers_mut().insert(RETRY_AFTER, wait.as_secs().into());
         }
         response
     }
@@ -125,7 +164,8 @@ impl AwsFace {
         request_id: &str,
     ) -> Answer {
         let slow = || Fault::new(&common::REQUEST_TIMEOUT, "The request's body took too long.");
-        let body = match timeout(BODY_MAX, self.read(body)).await.unwrap_or_else(|_| Err(slow())) {
+        let body = timeout(BODY_MAX, self.read(body)).await.unwrap_or_else(|_| Err(slow()));
+        let body = match body.and_then(|body| unpacked(&parts.headers, body)) {
             Ok(body) => body,
             Err(fault) => {
                 let form = detect::detect(parts, b"").form;
@@ -135,7 +175,7 @@ impl AwsFace {
         if emulator::is_one(parts) {
             return emulator::answer(self, parts, &body, connection, request_id).await;
         }
-        let asked = detect::detect(parts, &body);
+        let asked = detect::detect(parts, body.content());
         let (form, service) = (asked.form, asked.service());
         match self.handle(parts, &body, asked, connection, request_id).await {
             Ok(Reply(body)) => {
@@ -148,7 +188,7 @@ impl AwsFace {
     async fn handle(
         &self,
         parts: &Parts,
-        body: &Bytes,
+        body: &Received,
         asked: Asked<'_>,
         connection: Option<&Connection>,
         request_id: &str,
@@ -162,13 +202,13 @@ impl AwsFace {
             form: asked.form,
             request_id: request_id.to_owned(),
             place: Place::of(parts),
-            body: body.clone(),
+            body: body.content().clone(),
             trace: parts.headers.get(TRACE_ID).cloned(),
         };
         let json;
         let input = match asked.form {
             Form::Json => {
-                json = Json::parse(body).map_err(|error| common::malformed(error.to_string()))?;
+                json = Json::parse(body.content()).map_err(|error| common::malformed(error.to_string()))?;
                 Input::Json(&json)
             }
             Form::Xml | Form::QueryJson => Input::Form(asked.parameters),
@@ -204,6 +244,14 @@ impl AwsFace {
             }
         }
         Ok(if rest.is_empty() { first } else { rest.freeze() })
+    }
+}
+
+fn unpacked(headers: &HeaderMap, body: Bytes) -> Result<Received, Fault> {
+    match chunked::unpack(headers, &body) {
+        Ok(Some(chunked)) => Ok(Received::Chunked(chunked)),
+        Ok(None) => Ok(Received::Whole(body)),
+        Err(error) => Err(common::malformed(error.to_string())),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::body::AnyBody;
 use crate::{
+    base::reason::{Reason, Refusal},
     protocol::{
         aws::face::AwsFace,
         grpc::face::GrpcFace,
@@ -29,9 +30,12 @@ pub async fn serve(
     let drain = DrainControl::new(broker.draining().clone(), options.drain_timeout);
     let grpc = GrpcFace::new(broker.clone(), connections.clone(), drain.clone(), &options).await?;
     let aws = Arc::new(AwsFace::new(broker.clone(), options.max_request_bytes));
+    let limit = options.max_connections;
     let port = Port::new(listeners, broker.clock().clone(), connections, options)?;
     let ending = grpc.clone().begin_drain();
-    Ok(port.serve(Front { grpc, aws }, drain, ending).await)
+    let serving = Front { grpc, aws, full: None };
+    let refusing = Front { full: Some(limit), ..serving.clone() };
+    Ok(port.serve(serving, refusing, drain, ending).await)
 }
 
 /// What answers on every connection.
@@ -39,6 +43,19 @@ pub async fn serve(
 struct Front {
     grpc: GrpcFace,
     aws: Arc<AwsFace>,
+    /// For connections over this limit: every call is refused.
+    full: Option<usize>,
+}
+
+impl Front {
+    fn refuse(&self, limit: usize, request: Request<Incoming>) -> Response<AnyBody> {
+        let message = format!("{limit} connections are open, and no more are taken");
+        let refusal = Refusal::new(Reason::TooManyConnections, message).with("limit", limit);
+        if GrpcFace::speaks(&request) {
+            return self.grpc.refuse(refusal).map(AnyBody::Streamed);
+        }
+        self.aws.refuse_connection(request, &refusal).map(AnyBody::Whole)
+    }
 }
 
 impl Service<Request<Incoming>> for Front {
@@ -47,6 +64,10 @@ impl Service<Request<Incoming>> for Front {
     type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        if let Some(limit) = self.full {
+            let answer = self.refuse(limit, request);
+            return Box::pin(async { Ok(answer) });
+        }
         if GrpcFace::speaks(&request) {
             let answer = self.grpc.call(request);
             return Box::pin(async { answer.await.map(|answer| answer.map(AnyBody::Streamed)) });

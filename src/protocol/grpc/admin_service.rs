@@ -53,7 +53,9 @@ impl AdminService for AdminApi {
 
     async fn get_status(&self, request: Request<wire::GetStatusRequest>) -> Answer<wire::GetStatusResponse> {
         let (call, _) = self.shared.begin(request)?;
-        call.reply(call.broker().status(call.caller()).await.map(status))
+        let refused_connections = self.shared.connections.refused();
+        let found = call.broker().status(call.caller()).await;
+        call.reply(found.map(|found| wire::GetStatusResponse { refused_connections, ..status(found) }))
     }
 
     async fn get_config(&self, request: Request<wire::GetConfigRequest>) -> Answer<wire::GetConfigResponse> {
@@ -211,5 +213,6 @@ fn status(status: ServerStatus) -> wire::GetStatusResponse {
         cpu_time: Some(convert::to_duration(status.cpu_time)),
         log_blocks: status.log_blocks,
         storage: Some(storage::storage(status.storage)),
+        refused_connections: 0,
     }
 }

@@ -58,7 +58,7 @@ impl Shared {
     }
 
     /// The status of a refusal, which always has a request id to quote.
-    fn status(&self, request_id: Option<&MetadataValue<Ascii>>, refusal: Refusal) -> Status {
+    pub(super) fn status(&self, request_id: Option<&MetadataValue<Ascii>>, refusal: Refusal) -> Status {
         let said = request_id.and_then(|id| id.to_str().ok());
         let id = said.map_or_else(|| self.new_id(), ToOwned::to_owned);
         tracing::debug!(request_id = %id, reason = refusal.reason.as_str(), "{refusal}");

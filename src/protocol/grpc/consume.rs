@@ -9,9 +9,12 @@ use crate::{
         consume_response::{Delivery, Draining, Frame, Heartbeat, Opened, SettledThrough},
     },
     protocol::port::drain::DrainControl,
-    service::consume::{
-        open::OpenConsume,
-        session::{Command, Event},
+    service::{
+        broker::draining,
+        consume::{
+            open::OpenConsume,
+            session::{Command, Event},
+        },
     },
 };
 use std::{
@@ -44,6 +47,8 @@ pub(super) fn open(call: Call, frames: Streaming<ConsumeRequest>, drain: DrainCo
 async fn run(call: Arc<Call>, mut frames: Streaming<ConsumeRequest>, sender: mpsc::Sender<Result<Event, Refusal>>) {
     let opened = tokio::select! {
         opened = begin(&mut frames) => opened,
+        // Who never opens must not hold up the end of the server.
+        () = call.broker().draining().cancelled() => Err(draining()),
         () = sender.closed() => return,
     };
     let session = match opened {

@@ -8,6 +8,7 @@ use super::{
     queue_service::QueueApi,
 };
 use crate::{
+    base::reason::Refusal,
     proto::{
         FILE_DESCRIPTOR_SET, access::v1::access_service_server::AccessServiceServer,
         admin::v1::admin_service_server::AdminServiceServer, queue::v1::queue_service_server::QueueServiceServer,
@@ -15,7 +16,7 @@ use crate::{
     protocol::port::{connections::Connections, drain::DrainControl, serve::ServerOptions},
     service::broker::Broker,
 };
-use http::{HeaderValue, Request, header::CONTENT_TYPE};
+use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use hyper::body::Incoming;
 use std::{io, sync::Arc};
 use tonic::{body::Body, codec::CompressionEncoding, service::Routes};
@@ -28,6 +29,7 @@ const HEALTH_NAMES: [&str; 4] =
 /// Everything native that a port answers; clones share it.
 #[derive(Clone)]
 pub struct GrpcFace {
+    shared: Arc<Shared>,
     dispatch: Arc<Dispatch>,
     health: HealthReporter,
 }
@@ -43,7 +45,7 @@ impl GrpcFace {
         let health = HealthReporter::new();
         set_health(&health, ServingStatus::Serving).await;
         let dispatch = Arc::new(dispatch(&shared, &health, options)?);
-        Ok(Self { dispatch, health })
+        Ok(Self { shared, dispatch, health })
     }
 
     /// Whether the request speaks this language: by its content type, or (a browser's preflight has none) by a path
@@ -59,6 +61,11 @@ impl GrpcFace {
 
     pub(in crate::protocol) fn call(&self, request: Request<Incoming>) -> Finish {
         self.dispatch.call(request.map(Body::new))
+    }
+
+    /// The answer to a call that nobody looks at.
+    pub(in crate::protocol) fn refuse(&self, refusal: Refusal) -> Response<Body> {
+        self.shared.status(None, refusal).into_http()
     }
 
     /// Says that the server is going, and ends the watches: an open one would hold up the drain.

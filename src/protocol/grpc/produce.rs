@@ -15,7 +15,10 @@ use crate::{
         produce_response::{Acked, Draining, Frame, Opened},
     },
     protocol::port::drain::DrainControl,
-    service::produce::{OpenProduce, ProduceSession},
+    service::{
+        broker::draining,
+        produce::{OpenProduce, ProduceSession},
+    },
 };
 use std::{
     future::Future,
@@ -65,7 +68,11 @@ impl ProduceStream {
 
     fn poll_opening(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Refusal>> {
         let State::Opening(opening) = &mut self.state else { return Poll::Pending };
-        let (session, frames) = ready!(opening.as_mut().poll(cx))?;
+        let Poll::Ready(opened) = opening.as_mut().poll(cx) else {
+            // Who never opens must not hold up the end of the server.
+            return self.poll_draining(cx).map(|_| Err(draining()));
+        };
+        let (session, frames) = opened?;
         let opened = Opened {
             last_sequence: session.last_sequence(),
             max_outstanding_bytes: session.max_outstanding_bytes(),

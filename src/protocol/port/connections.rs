@@ -129,9 +129,20 @@ impl Drop for OpenCall {
 pub struct Connections {
     by_id: Mutex<BTreeMap<u64, Arc<Connection>>>,
     next_id: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl Connections {
+    /// Counts one that came when there were as many as there may be.
+    pub(super) fn note_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were refused, since the start.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
     pub(super) fn open(&self, now: Timestamp, socket: TcpStream, secure: bool) -> Arc<Connection> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed) + 1;
         let connection = Arc::new(Connection {

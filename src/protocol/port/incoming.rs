@@ -1,6 +1,9 @@
 //! Accepted sockets: TCP_NODELAY set, counted, refused over the limit.
 
-use super::connections::{Connection, Connections};
+use super::{
+    connections::{Connection, Connections},
+    refuse::Complaint,
+};
 use crate::base::time::Clock;
 use std::{
     io::{self, IoSlice},
@@ -29,20 +32,40 @@ pub(super) struct Incoming {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) connections: Arc<Connections>,
     pub(super) max_connections: usize,
+    pub(super) complaint: Complaint,
     pub(super) pause: Option<Pin<Box<Sleep>>>,
 }
 
+/// A socket that came.
+pub(super) enum Arrival {
+    Admitted(CountedStream),
+    /// Too many are open: this one is counted by nobody.
+    Refused(TcpStream),
+}
+
 impl Incoming {
-    /// Takes the socket in, or closes it when there are too many.
-    fn admit(&self, socket: TcpStream) -> io::Result<Option<CountedStream>> {
+    /// Takes the socket in, unless there are too many.
+    fn admit(&mut self, socket: TcpStream) -> io::Result<Arrival> {
         if self.connections.len() >= self.max_connections {
-            tracing::warn!(limit = self.max_connections, "connection refused: too many are open");
-            return Ok(None);
+            self.note_refused();
+            return Ok(Arrival::Refused(socket));
         }
         socket.set_nodelay(true)?;
         let connection = self.connections.open(self.clock.now(), socket, self.secure);
         let socket = connection.socket.clone();
-        Ok(Some(CountedStream { socket, connection, connections: self.connections.clone() }))
+        Ok(Arrival::Admitted(CountedStream { socket, connection, connections: self.connections.clone() }))
+    }
+
+    fn note_refused(&mut self) {
+        self.connections.note_refused();
+        if let Some(refused) = self.complaint.count(self.clock.now()) {
+            tracing::warn!(
+                refused,
+                limit = self.max_connections,
+                "connections are refused: too many are open; `forebay server connections` lists them, \
+                 listen.api.max_connections allows more"
+            );
+        }
     }
 
     /// The next socket of any listener; all of them wake the task when none has one.
@@ -61,7 +84,7 @@ impl Incoming {
 }
 
 impl Stream for Incoming {
-    type Item = CountedStream;
+    type Item = Arrival;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
@@ -69,10 +92,9 @@ impl Stream for Incoming {
                 ready!(pause.as_mut().poll(cx));
                 self.pause = None;
             }
-            let admitted = ready!(self.poll_accept(cx)).and_then(|socket| self.admit(socket));
-            match admitted {
-                Ok(Some(stream)) => return Poll::Ready(Some(stream)),
-                Ok(None) => {}
+            let arrived = ready!(self.poll_accept(cx)).and_then(|socket| self.admit(socket));
+            match arrived {
+                Ok(arrival) => return Poll::Ready(Some(arrival)),
                 Err(error) => {
                     tracing::warn!(%error, "connection not accepted");
                     self.pause = Some(Box::pin(sleep(ACCEPT_PAUSE)));
@@ -194,8 +216,17 @@ mod tests {
         let addresses = listeners.iter().map(|listener| listener.local_addr().expect("bound")).collect();
         let connections = Arc::new(Connections::default());
         let clock = Arc::new(Still);
-        let incoming = Incoming { listeners, turn: 0, secure: false, clock, connections, max_connections, pause: None };
+        let complaint = Complaint::default();
+        let incoming =
+            Incoming { listeners, turn: 0, secure: false, clock, connections, max_connections, complaint, pause: None };
         (incoming, addresses)
+    }
+
+    async fn admitted(incoming: &mut Incoming) -> CountedStream {
+        match incoming.next().await.expect("accepted") {
+            Arrival::Admitted(stream) => stream,
+            Arrival::Refused(_) => panic!("there is room"),
+        }
     }
 
     #[tokio::test]
@@ -208,7 +239,7 @@ mod tests {
         }
         let mut taken = Vec::new();
         while taken.len() < clients.len() {
-            let accepted = incoming.next().await.expect("accepted");
+            let accepted = admitted(&mut incoming).await;
             taken.push(accepted.socket.local_addr().expect("connected"));
         }
         assert_eq!(taken, [&addresses[..], &addresses[..]].concat());
@@ -218,7 +249,7 @@ mod tests {
     async fn every_accepted_socket_has_nodelay() {
         let (mut incoming, address) = incoming(10).await;
         let _client = TcpStream::connect(address).await.expect("connected");
-        let accepted = incoming.next().await.expect("accepted");
+        let accepted = admitted(&mut incoming).await;
         assert!(accepted.socket.nodelay().expect("readable"));
         assert_eq!((accepted.connection.opened, incoming.connections.len()), (Timestamp(7), 1));
         drop(accepted);
@@ -226,16 +257,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_over_the_limit_is_closed_and_the_next_free_place_is_given() {
+    async fn a_connection_over_the_limit_is_refused_and_the_next_free_place_is_given() {
         let (mut incoming, address) = incoming(1).await;
         let first_client = TcpStream::connect(address).await.expect("connected");
-        let first = incoming.next().await.expect("accepted");
-        let refused = TcpStream::connect(address).await.expect("connected");
-        let waiting = tokio::spawn(async move { incoming.next().await.is_some() });
-        refused.readable().await.expect("closed");
-        assert!(!matches!(refused.try_read(&mut [0]), Ok(1..)), "nothing is said to it");
+        let first = admitted(&mut incoming).await;
+        let _refused = TcpStream::connect(address).await.expect("connected");
+        assert!(matches!(incoming.next().await, Some(Arrival::Refused(_))));
+        assert_eq!((incoming.connections.len(), incoming.connections.refused()), (1, 1));
         drop((first, first_client));
         let _third = TcpStream::connect(address).await.expect("connected");
-        assert!(waiting.await.expect("no panic"));
+        admitted(&mut incoming).await;
+        assert_eq!(incoming.connections.refused(), 1);
     }
 }

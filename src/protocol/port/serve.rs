@@ -7,7 +7,8 @@ use super::{
     calls::{Calls, WithCalls},
     connections::{Connection, Connections},
     drain::{DrainControl, Drained},
-    incoming::{CountedStream, Incoming},
+    incoming::{Arrival, Incoming},
+    refuse::{self, Complaint, TOLD_AT_A_TIME, TOLD_MAX},
     tls::Tls,
 };
 use crate::base::{limits, time::Clock};
@@ -21,9 +22,11 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
-use std::{convert::Infallible, error::Error, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_rustls::server::TlsStream;
@@ -42,7 +45,7 @@ const CUT_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// More are closed as they come.
+    /// More are refused as they come.
     pub max_connections: usize,
     /// A request, or a frame of a stream, that is larger is refused.
     pub max_request_bytes: usize,
@@ -103,14 +106,22 @@ impl Port {
             clock,
             connections: connections.clone(),
             max_connections: options.max_connections,
+            complaint: Complaint::default(),
             pause: None,
         };
         Ok(Self { incoming, connections, options })
     }
 
     /// Serves until the drain has begun and the calls under way are done. Every request carries its `Arc<Connection>`.
-    /// `drained` is awaited first when the drain begins: it ends what would hold it up.
-    pub async fn serve<S, B>(self, service: S, drain: DrainControl, drained: impl Future<Output = ()>) -> Drained
+    /// Connections over the limit hear what `refusing` says. `drained` is awaited first when the drain begins: it ends
+    /// what would hold it up.
+    pub async fn serve<S, B>(
+        self,
+        service: S,
+        refusing: S,
+        drain: DrainControl,
+        drained: impl Future<Output = ()>,
+    ) -> Drained
     where
         S: Service<Request<Received>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
         S::Future: Send + 'static,
@@ -122,18 +133,32 @@ impl Port {
         let tasks = TaskTracker::new();
         let stop = drain.begun().clone();
         let life = Life { stop: stop.clone(), max_age: options.max_connection_age };
+        let refusals = Arc::new(Semaphore::new(TOLD_AT_A_TIME));
         loop {
-            let stream = tokio::select! {
+            let arrival = tokio::select! {
                 () = stop.cancelled() => break,
-                stream = incoming.next() => stream,
+                arrival = incoming.next() => arrival,
             };
-            let Some(stream) = stream else { continue };
+            let stream = match arrival {
+                Some(Arrival::Admitted(stream)) => stream,
+                Some(Arrival::Refused(socket)) => {
+                    if let Ok(slot) = refusals.clone().try_acquire_owned() {
+                        let told = tell(socket, refusing.clone(), options.tls.clone(), life.clone());
+                        tasks.spawn(async move {
+                            let _slot = slot;
+                            told.await;
+                        });
+                    }
+                    continue;
+                }
+                None => continue,
+            };
             let (service, options, life) = (service.clone(), options.clone(), life.clone());
             let connection = stream.connection().clone();
             match options.tls.clone() {
                 None => tasks.spawn(async move { serve_connection(stream, connection, service, &options, life).await }),
                 Some(tls) => tasks.spawn(async move {
-                    let Some(stream) = shake_hands(stream, &tls, &life).await else { return };
+                    let Some(stream) = shake_hands(stream, connection.peer, &tls, &life).await else { return };
                     serve_connection(stream, connection, service, &options, life).await;
                 }),
             };
@@ -177,14 +202,36 @@ struct Life {
 }
 
 /// The TLS handshake; `None` when it fails, takes too long, or the drain begins.
-async fn shake_hands(stream: CountedStream, tls: &Tls, life: &Life) -> Option<TlsStream<CountedStream>> {
-    let peer = stream.connection().peer;
+async fn shake_hands<I>(stream: I, peer: Option<SocketAddr>, tls: &Tls, life: &Life) -> Option<TlsStream<I>>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
     let accepted = tokio::select! {
         accepted = timeout(HANDSHAKE_MAX, tls.accept(stream)) => accepted.ok()?,
         () = life.stop.cancelled() => return None,
     };
     // Anyone can fail a handshake as often as they like: this is no line for the log of a quiet server.
     accepted.inspect_err(|error| tracing::debug!(%error, ?peer, "TLS handshake failed")).ok()
+}
+
+/// Tells a client that it comes when too many are there.
+async fn tell<S, B>(socket: TcpStream, refusing: S, tls: Option<Tls>, life: Life)
+where
+    S: Service<Request<Received>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>> + Send + Sync,
+{
+    let telling = async {
+        let Some(tls) = tls else { return refuse::refuse(socket, refusing).await };
+        let peer = socket.peer_addr().ok();
+        if let Some(stream) = shake_hands(socket, peer, &tls, &life).await {
+            refuse::refuse(stream, refusing).await;
+        }
+    };
+    if timeout(TOLD_MAX, telling).await.is_err() {
+        tracing::debug!("a refused connection did not listen");
+    }
 }
 
 async fn serve_connection<I, S, B>(

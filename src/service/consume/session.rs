@@ -436,12 +436,18 @@ async fn receive(
             Ok(messages) if !messages.is_empty() => return Ok(Received::Messages(messages)),
             Ok(_) if counts => return Ok(Received::Idle(broker.figures(&queue).await?)),
             Ok(_) => return Ok(Received::Idle(Figures::default())),
-            Err(refusal) if matches!(refusal.reason, Reason::InFlightLimit | Reason::ThroughputExceeded) => {
-                sleep(refusal.retry_delay().unwrap_or(Duration::from_secs(1))).await;
-            }
-            Err(refusal) => return Err(refusal),
+            Err(refusal) => wait_out(refusal).await?,
         }
     }
+}
+
+/// Waits until a refusal has passed; one that does not pass by itself is given back.
+async fn wait_out(refusal: Refusal) -> Result<(), Refusal> {
+    if !matches!(refusal.reason, Reason::InFlightLimit | Reason::ThroughputExceeded) {
+        return Err(refusal);
+    }
+    sleep(refusal.retry_delay().unwrap_or(Duration::from_secs(1))).await;
+    Ok(())
 }
 
 /// Makes messages visible as if they had not been leased.
@@ -463,10 +469,27 @@ async fn settle_all(
             return failed;
         }
         let receipts: Vec<_> = step.iter().map(|(receipt, _)| *receipt).collect();
-        // A refusal of the whole call says nothing about the leases.
-        if let Ok(results) = broker.engine.settle(queue, step).await {
-            let refused = receipts.into_iter().zip(results).filter(|(_, result)| result.is_err());
-            failed.extend(refused.map(|(receipt, _)| receipt));
+        let results = settle_step(broker, queue, step).await;
+        let refused = receipts.into_iter().zip(results).filter(|(_, result)| result.is_err());
+        failed.extend(refused.map(|(receipt, _)| receipt));
+    }
+}
+
+/// A busy broker is asked again: a lease that was not extended would end under its consumer.
+async fn settle_step(
+    broker: &Broker,
+    queue: &QueueDefinition,
+    step: Vec<(Receipt, Outcome)>,
+) -> Vec<Result<(), Refusal>> {
+    loop {
+        let refusal = match broker.engine.settle(queue, step.clone()).await {
+            Ok(results) => return results,
+            Err(refusal) => refusal,
+        };
+        if let Err(refusal) = wait_out(refusal).await {
+            // It says nothing about the leases, which end by themselves.
+            tracing::debug!(%refusal, "leases of a consume session were not settled");
+            return Vec::new();
         }
     }
 }
@@ -486,4 +509,20 @@ fn heartbeat_wait(broker: &Broker) -> Duration {
 
 fn taken_over() -> Refusal {
     Refusal::new(Reason::UnexpectedFrame, "another call has resumed this session")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_refusal_that_passes_is_waited_out_and_another_is_told() {
+        for reason in [Reason::ThroughputExceeded, Reason::InFlightLimit] {
+            assert_eq!(wait_out(Refusal::new(reason, "busy").retry_after(Duration::ZERO)).await, Ok(()));
+        }
+        for reason in [Reason::QueueNotFound, Reason::Draining] {
+            let refusal = Refusal::new(reason, "no");
+            assert_eq!(wait_out(refusal.clone()).await, Err(refusal));
+        }
+    }
 }

@@ -21,8 +21,8 @@ use crate::{
 use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 const DATA: &str = "/data";
-const BACKUPS: &str = "/backups";
-const NEW: &str = "/new";
+pub(super) const BACKUPS: &str = "/backups";
+pub(super) const NEW: &str = "/new";
 const P: PartitionId = PartitionId(0);
 
 struct Still;
@@ -43,15 +43,15 @@ impl Entropy for Counter {
 }
 
 /// A store with a log, open.
-struct World {
-    disk: SimDisk,
+pub(super) struct World {
+    pub(super) disk: SimDisk,
     log: LocalLog,
     writer: Box<dyn LogWriter>,
     _store: Store,
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let disk = SimDisk::new(seed);
         let io = Arc::new(disk.clone());
         let options = Options {
@@ -73,7 +73,7 @@ impl World {
     }
 
     /// Appends frames; says the last one's LSN.
-    fn append(&mut self, count: usize) -> Lsn {
+    pub(super) fn append(&mut self, count: usize) -> Lsn {
         let mut lsn = self.writer.next_lsn();
         for _ in 0..count {
             lsn = self.writer.next_lsn();
@@ -85,7 +85,11 @@ impl World {
         lsn
     }
 
-    fn back_up(&self, now: u64) -> Result<Created, BackupError> {
+    pub(super) fn trim(&mut self, below: Lsn) {
+        self.writer.trim(below);
+    }
+
+    pub(super) fn back_up(&self, now: u64) -> Result<Created, BackupError> {
         let pin = self.log.pin().unwrap();
         let source =
             Source { io: &self.disk, data_dir: Path::new(DATA), pin: &pin, now: Timestamp(Still.now().0 + now) };
@@ -93,18 +97,18 @@ impl World {
     }
 }
 
-fn points(disk: &SimDisk) -> Points {
+pub(super) fn points(disk: &SimDisk) -> Points {
     Points::read(disk, Path::new(BACKUPS)).unwrap()
 }
 
 /// What is wrong, by file.
-fn findings(disk: &SimDisk) -> Vec<(String, String)> {
+pub(super) fn findings(disk: &SimDisk) -> Vec<(String, String)> {
     let found = verify(disk, &points(disk), &mut |_| ControlFlow::Continue(())).unwrap();
     found.into_iter().map(|finding| (finding.file, finding.what)).collect()
 }
 
 /// Restores to a new directory and says the last LSN that its log has.
-fn restored(disk: &SimDisk, wanted: &Wanted, to: &str) -> Result<Option<Lsn>, BackupError> {
+pub(super) fn restored(disk: &SimDisk, wanted: &Wanted, to: &str) -> Result<Option<Lsn>, BackupError> {
     let points = points(disk);
     let point = points.find(wanted)?;
     let done = restore(disk, &points.dir, point, Path::new(to), &mut |_| ControlFlow::Continue(()))?;

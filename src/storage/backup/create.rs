@@ -17,14 +17,14 @@ use crate::{
         checkpoint::{self, Checkpoint, Slots},
         file_error::at,
         identity::{self, Identity},
-        io::{Io, write_file_durably},
+        io::{Io, resolve, write_file_durably},
         log::{
             LogPosition, Pin,
             extent::{self, CutSegment, extent},
             segment::segment_path,
         },
         snapshot::{self, Snapshot},
-        store::{self, WAL_DIRECTORY},
+        store::{self, WAL_DIRECTORY, lock::DirectoryLock},
     },
 };
 use std::{ops::ControlFlow, path::Path};
@@ -62,6 +62,8 @@ pub fn create(source: &Source<'_>, dir: &Path, progress: OnProgress<'_>) -> Resu
     if let Some(name) = points::foreign(source.io, dir)? {
         return Err(BackupError::Foreign { dir: dir.to_owned(), name });
     }
+    store::make_directory(source.io, dir)?;
+    let _lock = DirectoryLock::take(source.io, dir, std::process::id())?;
     let before = Points::read_any(source.io, dir)?;
     let store = store_text(store_uuid);
     if let Some(other) = before.points.iter().find(|point| point.manifest.store != store) {
@@ -84,9 +86,10 @@ fn identity_of(io: &dyn Io, dir: &Path) -> Result<Option<Identity>, BackupError>
     Identity::read(io, dir).map_err(|source| BackupError::Identity { dir: dir.to_owned(), source })
 }
 
-/// A backup inside a data directory would be lost with it.
+/// A backup inside a data directory would be lost with it, whatever links lead there.
 fn refuse_inside_store(io: &dyn Io, dir: &Path) -> Result<(), BackupError> {
-    for above in dir.ancestors().filter(|above| !above.as_os_str().is_empty()) {
+    let resolved = resolve(io, dir).map_err(at("looking for", dir))?;
+    for above in resolved.ancestors() {
         let store = above.join(identity::FILE);
         if io.exists(&store).map_err(at("looking for", &store))? {
             return Err(BackupError::InsideStore { dir: dir.to_owned(), store: above.to_owned() });

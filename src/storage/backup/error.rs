@@ -1,6 +1,8 @@
 //! What can go wrong with backups, and how far the work is.
 
-use crate::storage::{file_error::FileError, identity::IdentityError, log, snapshot::SnapshotError};
+use crate::storage::{
+    file_error::FileError, identity::IdentityError, log, snapshot::SnapshotError, store::lock::LockError,
+};
 use std::{ops::ControlFlow, path::PathBuf};
 
 /// Bytes done, and in all.
@@ -23,6 +25,8 @@ pub enum BackupError {
     Log(#[from] log::OpenError),
     #[error("{}: {source}", dir.display())]
     Identity { dir: PathBuf, source: IdentityError },
+    #[error(transparent)]
+    InUse(#[from] LockError),
     #[error("{} is inside the data directory {}", dir.display(), store.display())]
     InsideStore { dir: PathBuf, store: PathBuf },
     #[error("{} holds {name:?}, which is no part of a backup", dir.display())]
@@ -52,6 +56,7 @@ impl BackupError {
             Self::Snapshot(_)
             | Self::Log(_)
             | Self::Identity { .. }
+            | Self::InUse(_)
             | Self::InsideStore { .. }
             | Self::Foreign { .. }
             | Self::OtherStore { .. }

@@ -9,6 +9,7 @@ use crate::{
     storage::{
         file_error::at,
         io::{DirEntry, Io},
+        store::lock,
     },
 };
 use std::{
@@ -120,6 +121,7 @@ pub(super) fn foreign(io: &dyn Io, dir: &Path) -> Result<Option<String>, BackupE
     let names: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     let is_ours = |entry: &&DirEntry| match entry.is_dir {
         true => [SEGMENTS, FILE_SYSTEM_OWN].contains(&entry.name.as_str()) || is_name(&entry.name),
+        false if entry.name == lock::FILE => true,
         false => {
             let stem = entry.name.strip_suffix(".tmp").unwrap_or(&entry.name);
             stem.strip_suffix(SUFFIX).is_some_and(|name| is_name(name) || names.contains(name))
@@ -128,7 +130,14 @@ pub(super) fn foreign(io: &dyn Io, dir: &Path) -> Result<Option<String>, BackupE
     Ok(entries.iter().find(|entry| !is_ours(entry)).map(|entry| entry.name.clone()))
 }
 
+/// Whether [`name_of`] gave this name.
+pub(super) fn is_given_name(name: &str) -> bool {
+    const FORM: &[u8] = b"00000000T000000.000Z";
+    let fits = |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
+    name.len() == FORM.len() && name.bytes().zip(FORM).all(fits)
+}
+
 /// Whether a restore point may have this name: digits, with `T`, a dot and `Z`.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     name.len() >= 8 && name.bytes().all(|byte| byte.is_ascii_digit() || b"T.Z".contains(&byte))
 }

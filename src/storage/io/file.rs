@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
@@ -54,6 +54,9 @@ pub trait Io: Send + Sync + 'static {
     fn remove_tree(&self, path: &Path) -> io::Result<()>;
 
     fn exists(&self, path: &Path) -> io::Result<bool>;
+
+    /// Where something that exists really is: absolute, without links and steps upwards.
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf>;
 
     /// The space of the file system that holds `path`.
     fn space(&self, path: &Path) -> io::Result<Space>;
@@ -104,6 +107,26 @@ pub trait IoFile: Send + Sync + 'static {
 struct Zeroes([u8; 1 << 20]);
 
 static ZEROES: Zeroes = Zeroes([0; 1 << 20]);
+
+/// Where a path leads to that may not exist yet: what exists of it is followed through its links.
+pub fn resolve(io: &dyn Io, path: &Path) -> io::Result<PathBuf> {
+    let mut found = if path.is_absolute() { PathBuf::new() } else { io.canonical(Path::new("."))? };
+    for step in path.components() {
+        match step {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                found.pop();
+            }
+            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => {
+                found.push(step);
+                if io.exists(&found)? {
+                    found = io.canonical(&found)?;
+                }
+            }
+        }
+    }
+    Ok(found)
+}
 
 /// Writes zeroes from `from` to `to`, so that later writes there change no metadata.
 pub fn fill_zeroes(file: &dyn IoFile, from: u64, to: u64) -> io::Result<()> {

@@ -11,7 +11,7 @@ mod sys;
 
 pub use aligned::{AlignedBuffer, DIRECT_ALIGNMENT};
 pub use file::{
-    DirEntry, Io, IoFile, Space, fill_zeroes, is_no_space, read_exact_at, write_direct_at, write_file_durably,
+    DirEntry, Io, IoFile, Space, fill_zeroes, is_no_space, read_exact_at, resolve, write_direct_at, write_file_durably,
 };
 pub use sys::SysIo;
 

@@ -1,6 +1,6 @@
 //! The adapter over the operating system, on a real folder.
 
-use super::{AlignedBuffer, Io, SysIo, fill_zeroes, read_exact_at, write_direct_at, write_file_durably};
+use super::{AlignedBuffer, Io, SysIo, fill_zeroes, read_exact_at, resolve, write_direct_at, write_file_durably};
 use std::io::ErrorKind;
 
 #[test]
@@ -84,4 +84,26 @@ fn a_direct_handle_writes_what_another_handle_and_a_map_read() {
     let mut five = [0; 5];
     read_exact_at(&*reader, &mut five, 1).unwrap();
     assert_eq!(&five, b"five.");
+}
+
+#[test]
+fn a_path_is_resolved_through_every_link_whether_it_exists_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    SysIo.create_dir(&root.join("real/below")).unwrap();
+    std::os::unix::fs::symlink(root.join("real/below"), root.join("link")).unwrap();
+    std::os::unix::fs::symlink("../link", root.join("real/again")).unwrap();
+    let cases = [
+        ("real/below", "real/below"),
+        ("link", "real/below"),
+        ("link/new/file", "real/below/new/file"),
+        ("real/again/x", "real/below/x"),
+        ("link/..", "real"),
+        ("link/../new/./y", "real/new/y"),
+        ("new/../link/z", "real/below/z"),
+    ];
+    for (path, expected) in cases {
+        assert_eq!(resolve(&SysIo, &root.join(path)).unwrap(), root.join(expected), "{path}");
+    }
+    assert_eq!(resolve(&SysIo, std::path::Path::new("src")).unwrap(), std::env::current_dir().unwrap().join("src"));
 }

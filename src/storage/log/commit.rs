@@ -468,9 +468,15 @@ impl Commit {
         lock(&self.published).blocks
     }
 
-    /// Whether growth is to be refused. Once it is, what is free must rise past the limit by [`RESUME_PERCENT`] of the
+    /// Whether growth is to be refused, by what the disk says of itself or, when it says nothing, by what was tried.
+    pub(super) fn must_refuse_growth(&self) -> bool {
+        let pool = &self.segments.pool;
+        pool.space().map_or_else(|_| pool.is_short(), |space| self.is_low(space))
+    }
+
+    /// Whether so little free space is low. Once it is, what is free must rise past the limit by [`RESUME_PERCENT`] of the
     /// disk, or by two fifths of the limit where that is less: a disk at the limit would else be full and not full by turns.
-    pub(super) fn is_low(&self, space: Space) -> bool {
+    fn is_low(&self, space: Space) -> bool {
         let one_percent = space.total / 100;
         let limit = (one_percent * u64::from(self.min_free_percent)).min(self.min_free_bytes);
         let above = (one_percent * RESUME_PERCENT).min(limit / 5 * 2);

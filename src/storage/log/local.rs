@@ -260,15 +260,11 @@ impl LogStore for LocalLog {
     }
 
     fn space(&self) -> io::Result<Space> {
-        let pool = &self.inner.segments.pool;
-        pool.io.space(&pool.dir)
+        self.inner.segments.pool.space()
     }
 
     fn must_refuse_growth(&self) -> bool {
-        match self.space() {
-            Ok(space) => self.inner.is_low(space),
-            Err(_) => self.inner.segments.pool.is_short(),
-        }
+        self.inner.must_refuse_growth()
     }
 }
 

@@ -62,8 +62,7 @@ impl Pin {
 
     /// Space is so short that what this holds back should go.
     pub fn must_give_way(&self) -> bool {
-        let pool = &self.0.segments.pool;
-        pool.is_short() || pool.io.space(&pool.dir).is_ok_and(|space| self.0.is_low(space))
+        self.0.must_refuse_growth()
     }
 }
 

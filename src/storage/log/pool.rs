@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     base::{entropy::Entropy, time::Clock},
-    storage::io::{Io, IoFile, fill_zeroes, is_no_space},
+    storage::io::{Io, IoFile, Space, fill_zeroes, is_no_space},
 };
 use std::{
     io,
@@ -326,6 +326,11 @@ impl Pool {
     pub(super) fn reserve_files(&self) -> u64 {
         let state = self.lock();
         (state.spare.len() + usize::from(state.next.is_some())) as u64
+    }
+
+    /// What the disk says of its space.
+    pub(super) fn space(&self) -> io::Result<Space> {
+        self.io.space(&self.dir)
     }
 
     /// True when no empty segment is left and none could be made.

@@ -6,6 +6,7 @@ mod documents;
 mod edits;
 mod elements;
 mod properties;
+mod sameness;
 
 use super::{
     action::Action,

@@ -44,7 +44,9 @@ pub enum SignatureError {
     TargetNotSigned,
     #[error("SignedHeaders must name each header once, in lower case and ascending order, not '{0}'.")]
     HeaderOrder(String),
-    #[error("The payload form '{0}' is not supported: send the SHA-256 of the body, or UNSIGNED-PAYLOAD.")]
+    #[error(
+        "The payload form '{0}' is not supported: send the SHA-256 of the body, UNSIGNED-PAYLOAD, or chunks signed with AWS4-HMAC-SHA256."
+    )]
     PayloadForm(String),
     #[error("Signature expired: {signed} is now earlier than {earliest} ({now} - {} min.)", .window.as_secs() / 60)]
     Expired { signed: Moment, earliest: Moment, now: Moment, window: Duration },

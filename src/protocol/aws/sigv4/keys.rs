@@ -88,8 +88,8 @@ impl SigningKeys {
     }
 
     /// Keeps a key with which a signature matched: others would let anyone fill the memory.
-    pub(super) fn keep(&self, credential: &Credential<'_>, key: SigningKey) {
-        self.lock().insert(credential.as_str().into(), Arc::new(key));
+    pub(super) fn keep(&self, credential: &Credential<'_>, key: Arc<SigningKey>) {
+        self.lock().insert(credential.as_str().into(), key);
     }
 
     fn lock(&self) -> MutexGuard<'_, Generations> {

@@ -11,6 +11,7 @@
 //! | `canonical` | the one spelling of a request that both sides sign |
 //! | `encode`, `moment` | percent-encoding, dates |
 //! | `payload` | what stands for the body in the signed text |
+//! | `chunks` | the signatures inside of a body in chunks |
 //! | `keys` | signing keys, derived once a day |
 //! | [`verify`] | the window of time, the body's hash, the signature |
 //! | [`error`] | why a request is refused, in AWS's words |
@@ -19,6 +20,7 @@
 
 mod authorization;
 mod canonical;
+mod chunks;
 pub mod claim;
 mod encode;
 pub mod error;

@@ -8,8 +8,8 @@ use super::{
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// Bodies that are not covered: the client says so, and signs that it said so.
-const UNSIGNED: [&str; 2] = ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"];
+/// A body that is not covered: the client says so, and signs that it said so.
+const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// The last line of the signed text.
 pub(super) enum Payload<'a> {
@@ -29,12 +29,12 @@ impl Payload<'_> {
 /// The payload's line: what `x-amz-content-sha256` says, when the body agrees, else the body's hash.
 ///
 /// # Errors
-/// A hash that is not the body's, and forms whose every chunk is signed.
+/// A hash that is not the body's, and forms of bodies in chunks.
 pub(super) fn of<'a>(head: &Head<'a>, body: &[u8]) -> Result<Payload<'a>, SignatureError> {
     let Some(said) = head.text("x-amz-content-sha256") else {
         return Ok(Payload::Computed(hex(&Sha256::digest(body).into())));
     };
-    if UNSIGNED.contains(&said) {
+    if said == UNSIGNED {
         return Ok(Payload::Said(said));
     }
     if said.starts_with("STREAMING-") {

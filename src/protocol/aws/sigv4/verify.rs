@@ -2,6 +2,7 @@
 
 use super::{
     canonical::{self, Reading},
+    chunks,
     claim::{ALGORITHM, Claim, Form},
     encode::hex,
     error::SignatureError,
@@ -10,9 +11,12 @@ use super::{
     moment::Moment,
     payload::{self, Payload},
 };
-use crate::base::time::Timestamp;
+use crate::{
+    base::time::Timestamp,
+    protocol::aws::wire::chunked::{self, Chunked},
+};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use subtle::ConstantTimeEq;
 
 /// How far a client's clock may be off, unless configured otherwise.
@@ -58,19 +62,47 @@ impl Verifier {
         now: Timestamp,
     ) -> Result<(), SignatureError> {
         self.check_time(claim, now.into())?;
+        self.prove(claim, head, &payload::of(head, body)?, secret).map(drop)
+    }
+
+    /// The same for a request whose body came in chunks.
+    ///
+    /// # Errors
+    /// Also a chunk or trailers that `secret` did not sign, where the head says that they are signed.
+    pub(in crate::protocol::aws) fn verify_chunked(
+        &self,
+        claim: &Claim<'_>,
+        head: &Head<'_>,
+        body: &Chunked,
+        secret: &str,
+        now: Timestamp,
+    ) -> Result<(), SignatureError> {
+        self.check_time(claim, now.into())?;
+        let said = head.text(chunked::PAYLOAD).unwrap_or_default();
+        let form = chunks::Form::parse(said)?;
+        let (key, seed) = self.prove(claim, head, &Payload::Said(said), secret)?;
+        chunks::check(form, claim, &key, seed, body)
+    }
+
+    /// Whether `secret` signed this head with this payload: the key, and the signature.
+    fn prove(
+        &self,
+        claim: &Claim<'_>,
+        head: &Head<'_>,
+        payload: &Payload<'_>,
+        secret: &str,
+    ) -> Result<(Arc<SigningKey>, [u8; 32]), SignatureError> {
         let signature = claim.signature.ok_or(SignatureError::Mismatch)?;
-        let payload = payload::of(head, body)?;
         let known = self.keys.find(&claim.credential, secret);
-        let matches = |key: &SigningKey| self.matches(claim, head, &payload, key, &signature);
-        if let Some(key) = known {
-            return if matches(&key) { Ok(()) } else { Err(SignatureError::Mismatch) };
-        }
-        let key = SigningKey::derive(secret, &claim.credential);
-        if !matches(&key) {
+        let is_known = known.is_some();
+        let key = known.unwrap_or_else(|| Arc::new(SigningKey::derive(secret, &claim.credential)));
+        if !self.matches(claim, head, payload, &key, &signature) {
             return Err(SignatureError::Mismatch);
         }
-        self.keys.keep(&claim.credential, key);
-        Ok(())
+        if !is_known {
+            self.keys.keep(&claim.credential, key.clone());
+        }
+        Ok((key, signature))
     }
 
     fn check_time(&self, claim: &Claim<'_>, now: Moment) -> Result<(), SignatureError> {

@@ -239,11 +239,12 @@ impl View<'_> {
             w.map(("Attributes", "Attribute"), ("Name", "Value"), system);
         }
         if !payload.attributes.is_empty() && !wanted.is_none() {
-            let given = || payload.attributes.iter().filter(|attribute| wanted.has(&attribute.name));
-            if let Some(md5) = digest::of_attributes(given()) {
+            let given = payload.attributes.iter().filter(|attribute| wanted.has(&attribute.name));
+            let given: Vec<_> = given.map(|attribute| w.attribute_as_read(attribute)).collect();
+            if let Some(md5) = digest::of_attributes(given.iter().map(AsRef::as_ref)) {
                 w.plain("MD5OfMessageAttributes", md5.as_str());
             }
-            w.attributes(("MessageAttributes", "MessageAttribute"), given());
+            w.attributes(("MessageAttributes", "MessageAttribute"), given.iter().map(AsRef::as_ref));
         }
     }
 

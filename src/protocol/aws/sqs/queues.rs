@@ -139,37 +139,57 @@ fn paging(input: &Input<'_>) -> Result<Paging, Fault> {
 }
 
 pub(in crate::protocol::aws) async fn list(call: &Call, input: &Input<'_>) -> Handled {
-    let Paging { size, mut token, is_paged } = paging(input)?;
+    let paging = paging(input)?;
     let prefix = input.text("QueueNamePrefix")?.unwrap_or_default();
     if prefix.chars().count() > limits::QUEUE_NAME_CHARS {
         return Err(common::invalid_value(shorten(&prefix), "QueueNamePrefix", BAD_NAME));
     }
-    let mut queues = Vec::new();
-    loop {
-        let request = ListQueues {
-            page_size: size - i64::try_from(queues.len()).unwrap_or(size),
-            page_token: token,
-            id_prefix: prefix.clone().into_owned(),
-            ..ListQueues::default()
-        };
-        let page = call.broker.list_queues(&call.caller, request).await.map_err(|refusal| call.fault(refusal))?;
-        token = page.next_page_token;
-        queues.extend(page.queues);
-        if token.is_empty() || i64::try_from(queues.len()).is_ok_and(|count| count >= size) {
-            break;
-        }
+    let mut whole = WholePage::new(&paging);
+    while let Some((page_size, page_token)) = whole.missing() {
+        let id_prefix = prefix.clone().into_owned();
+        let request = ListQueues { page_size, page_token, id_prefix, ..ListQueues::default() };
+        whole.add(call.broker.list_queues(&call.caller, request).await.map_err(|refusal| call.fault(refusal))?);
     }
-    let page = QueuePage { queues, next_page_token: token };
-    Ok(write_page(call, "QueueUrls", page, is_paged))
+    Ok(write_page(call, "QueueUrls", whole.page, paging.is_paged))
+}
+
+/// As many queues as are asked for: the broker's pages end earlier when the settings of their queues are long.
+struct WholePage {
+    size: i64,
+    page: QueuePage,
+    is_begun: bool,
+}
+
+impl WholePage {
+    fn new(paging: &Paging) -> Self {
+        let page = QueuePage { queues: Vec::new(), next_page_token: paging.token.clone() };
+        Self { size: paging.size, page, is_begun: false }
+    }
+
+    /// How many to ask for next, and from where; `None` when they are together.
+    fn missing(&self) -> Option<(i64, String)> {
+        let missing = self.size - i64::try_from(self.page.queues.len()).unwrap_or(self.size);
+        let is_last = self.is_begun && self.page.next_page_token.is_empty();
+        (missing > 0 && !is_last).then(|| (missing, self.page.next_page_token.clone()))
+    }
+
+    fn add(&mut self, page: QueuePage) {
+        self.is_begun = true;
+        self.page.queues.extend(page.queues);
+        self.page.next_page_token = page.next_page_token;
+    }
 }
 
 pub(in crate::protocol::aws) async fn list_dead_letter_sources(call: &Call, input: &Input<'_>) -> Handled {
     let path = name::of_call(call, input)?;
-    let Paging { size, token, is_paged } = paging(input)?;
-    let queue = name::native(call, &path).into_owned();
-    let request = ListSources { queue, page_size: size, page_token: token };
-    let page = call.broker.list_dead_letter_sources(&call.caller, request).await;
-    Ok(write_page(call, "queueUrls", page.map_err(|refusal| call.fault(refusal))?, is_paged))
+    let paging = paging(input)?;
+    let mut whole = WholePage::new(&paging);
+    while let Some((page_size, page_token)) = whole.missing() {
+        let request = ListSources { queue: name::native(call, &path).into_owned(), page_size, page_token };
+        let page = call.broker.list_dead_letter_sources(&call.caller, request).await;
+        whole.add(page.map_err(|refusal| call.fault(refusal))?);
+    }
+    Ok(write_page(call, "queueUrls", whole.page, paging.is_paged))
 }
 
 fn write_page(call: &Call, member: &'static str, page: QueuePage, is_paged: bool) -> Reply {

@@ -5,7 +5,7 @@ use super::{
     name,
 };
 use crate::{
-    base::limits,
+    base::{limits, reason::Reason},
     protocol::aws::{
         call::{Call, Reply},
         fault::{Fault, common},
@@ -23,7 +23,11 @@ const MESSAGE_BYTES: usize = 600;
 pub(in crate::protocol::aws) async fn receive(call: &Call, input: &Input<'_>) -> Result<Reply, Fault> {
     let path = name::of_call(call, input)?;
     let asked = read(input, name::native(call, &path).into_owned())?;
-    let received = call.broker.receive(&call.caller, asked.request).await;
+    let received = match call.broker.receive(&call.caller, asked.request).await {
+        // To these clients a wait that ends early is one that brought nothing: they ask again, without an error.
+        Err(refusal) if refusal.reason == Reason::Draining => Ok(Vec::new()),
+        received => received,
+    };
     let received = received.map_err(|refusal| match refusal.field.as_deref() {
         Some("receive_attempt_id") => common::invalid_value(
             asked.attempt_id.as_deref().unwrap_or_default(),

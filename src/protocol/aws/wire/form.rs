@@ -7,6 +7,11 @@ use std::{borrow::Cow, collections::BTreeMap};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::protocol::aws) struct Form<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
+/// How many parameters the text may have, without reading them.
+pub(in crate::protocol::aws) fn count(text: &[u8]) -> usize {
+    if text.is_empty() { 0 } else { 1 + text.iter().filter(|byte| **byte == b'&').count() }
+}
+
 impl<'a> Form<'a> {
     /// Reads `a=b&c=d`. What is no UTF-8 becomes replacement characters, which no name or id accepts.
     pub(in crate::protocol::aws) fn parse(text: &'a [u8]) -> Self {

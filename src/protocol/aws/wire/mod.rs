@@ -8,9 +8,11 @@
 //! | [`writer`] | writes members of an answer, in the form the caller understands |
 //! | [`xml`] | escaping |
 //! | [`digest`] | the MD5s that clients compare |
+//! | [`chunked`] | bodies in chunks with signatures or trailers |
 //!
 //! Absent on purpose: what members an operation has.
 
+pub(super) mod chunked;
 pub(super) mod digest;
 pub(super) mod form;
 pub(super) mod input;

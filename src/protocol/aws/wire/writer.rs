@@ -49,6 +49,25 @@ impl Writer {
         if self.is_xml() { xml::legible(text) } else { text }
     }
 
+    /// The attribute as it will be read.
+    pub(in crate::protocol::aws) fn attribute_as_read<'a>(&self, attribute: &'a Attribute) -> Cow<'a, Attribute> {
+        let is_legible = |text: &str| text.chars().all(xml::has);
+        let Attribute { name, data_type, value } = attribute;
+        let text = match value {
+            AttributeValue::Text(text) => text.as_str(),
+            AttributeValue::Binary(_) => "",
+        };
+        if !self.is_xml() || [name, data_type, text].into_iter().all(is_legible) {
+            return Cow::Borrowed(attribute);
+        }
+        let read = |text: &str| xml::legible(text.into()).into_owned();
+        let value = match value {
+            AttributeValue::Text(text) => AttributeValue::Text(read(text)),
+            AttributeValue::Binary(bytes) => AttributeValue::Binary(bytes.clone()),
+        };
+        Cow::Owned(Attribute { name: read(name), data_type: read(data_type), value })
+    }
+
     fn name_of(&self, (json, query): Names) -> &'static str {
         if self.form == Form::Json { json } else { query }
     }

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// What stands where XML has no character.
+const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+
 /// Whether XML 1.0 has the character.
 pub(in crate::protocol::aws) fn has(c: char) -> bool {
     match c {
@@ -20,11 +23,12 @@ pub(in crate::protocol::aws) fn legible(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// Adds the text with everything escaped that a parser would change or misread: carriage returns would come back as line
-/// feeds. Control characters, at which a parser would give up, are replaced.
+/// feeds. Characters that XML has not, at which a parser would give up, are replaced.
 pub(in crate::protocol::aws) fn escape(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let mut start = 0;
     for (at, byte) in bytes.iter().enumerate() {
+        let mut len = 1;
         let escaped: &[u8] = match byte {
             b'&' => b"&amp;",
             b'<' => b"&lt;",
@@ -32,12 +36,16 @@ pub(in crate::protocol::aws) fn escape(out: &mut Vec<u8>, text: &str) {
             b'"' => b"&quot;",
             b'\r' => b"&#xD;",
             b'\t' | b'\n' => continue,
-            0..=0x1f => "\u{fffd}".as_bytes(),
+            0..=0x1f => REPLACEMENT,
+            0xef if matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbe | 0xbf])) => {
+                len = 3;
+                REPLACEMENT
+            }
             _ => continue,
         };
         out.extend_from_slice(bytes.get(start..at).unwrap_or_default());
         out.extend_from_slice(escaped);
-        start = at + 1;
+        start = at + len;
     }
     out.extend_from_slice(bytes.get(start..).unwrap_or_default());
 }
@@ -56,8 +64,9 @@ mod tests {
     #[test]
     fn what_xml_has_not_is_replaced() {
         let mut out = Vec::new();
-        escape(&mut out, "a\0b\u{1f}c\x7f");
-        assert_eq!(String::from_utf8_lossy(&out), "a\u{fffd}b\u{fffd}c\x7f");
+        escape(&mut out, "a\0b\u{1f}c\x7f\u{fffe}\u{ffff}d\u{fffd}\u{fffc}\u{f000}");
+        let replaced = "a\u{fffd}b\u{fffd}c\x7f\u{fffd}\u{fffd}d\u{fffd}\u{fffc}\u{f000}";
+        assert_eq!(std::str::from_utf8(&out), Ok(replaced));
         assert_eq!(legible("a\0b\u{ffff}\r\n\tä".into()), "a\u{fffd}b\u{fffd}\r\n\tä");
         assert!(matches!(legible("plain".into()), Cow::Borrowed("plain")));
     }

@@ -345,6 +345,11 @@ impl Io for SimDisk {
         self.call(false, |state| Ok(state.names.get(path).is_ok()))
     }
 
+    /// There are no links here.
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_owned())
+    }
+
     fn space(&self, _path: &Path) -> io::Result<Space> {
         self.call(false, |state| Ok(Space { free: state.capacity.saturating_sub(state.used()), total: state.capacity }))
     }

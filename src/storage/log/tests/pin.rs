@@ -75,3 +75,25 @@ fn a_cut_ends_every_segment_where_its_last_block_does() {
     assert_eq!(found.end_offset, segments[0].file_bytes);
     assert!(found.damage.unwrap().contains("does not match its CRC"));
 }
+
+#[test]
+fn a_pin_gives_way_when_growth_is_refused_and_not_before() {
+    let disk = SimDisk::new(1);
+    disk.set_capacity(100 << 20);
+    let opened = open_sim(&disk, &LogOptions { min_free_percent: 5, min_free_bytes: u64::MAX, ..options() }).unwrap();
+    let pin = opened.log.pin().unwrap();
+    let filler = disk.create(Path::new("/data/filler")).unwrap();
+    let leave = |free: u64| {
+        let space = disk.space(Path::new(DIR)).unwrap();
+        let others = space.total - space.free - filler.len().unwrap();
+        filler.set_len(space.total - others - free).unwrap();
+    };
+    for (free, gives_way) in [(6, false), (4, true), (6, true), (7, false)] {
+        leave(free << 20);
+        assert_eq!(
+            (pin.must_give_way(), opened.log.must_refuse_growth()),
+            (gives_way, gives_way),
+            "{free} MiB are free"
+        );
+    }
+}

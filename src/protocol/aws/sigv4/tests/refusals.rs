@@ -186,9 +186,11 @@ fn the_operation_is_part_of_what_is_signed() {
 }
 
 #[test]
-fn payloads_whose_chunks_are_signed_are_refused_by_name() {
-    let request = plain().with_header("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
-    assert!(matches!(request.verify().error(), SignatureError::PayloadForm(_)));
+fn payloads_in_chunks_are_refused_by_name_where_no_chunks_are_known() {
+    for form in ["STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "STREAMING-X"] {
+        let request = plain().with_header("x-amz-content-sha256", form);
+        assert!(matches!(request.verify().error(), SignatureError::PayloadForm(_)), "{form}");
+    }
 }
 
 proptest! {
