@@ -60,6 +60,8 @@ pub const KEY_REUSE_DEFAULT: Duration = Duration::from_secs(300);
 pub const REDRIVE_SOURCE_QUEUES_MAX: usize = 10;
 pub const REDRIVE_VELOCITY_MAX: u32 = 500;
 pub const DEAD_LETTER_REASON_CHARS: usize = 256;
+/// Letters of a record's partition key.
+pub const PARTITION_KEY_CHARS: usize = 256;
 /// Entries and bytes of one call of the native protocol.
 pub const BATCH_ENTRIES: usize = 1000;
 pub const BATCH_BYTES: usize = 8 << 20;
