@@ -1,7 +1,45 @@
-//! A stream as a pure state machine: records in the order of their shards, and the shards that divide the keys.
+//! A stream as a pure state machine: shards divide the keys, and records get the next place of the shard of their key.
+//!
+//! `machine` holds it, one file a kind of command decides, `apply` changes. It holds a few numbers per shard, and nothing
+//! per record: records stand in the storage, by shard and index.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | [`hash`], [`sequence`] | where a record goes, and what its place is called |
+//! | [`shards`] | the table of shards |
+//! | [`create`], [`put`], [`reshard`], [`configure`], [`consumers`], [`demand`] | the decisions |
+//! | [`list`], [`position`] | what readers ask |
+//! | [`throttle`] | the limits of a shard, in memory only |
 
+mod apply;
+pub mod checkpoint;
+pub mod configure;
+pub mod consumers;
+pub mod create;
+pub mod demand;
+pub mod error;
+pub mod event;
 pub mod hash;
+pub mod list;
+mod machine;
+pub mod position;
+pub mod put;
+mod recent;
+pub mod reshard;
 pub mod sequence;
+pub mod settings;
+pub mod shards;
+mod tags;
+pub mod throttle;
+
+pub use self::{
+    checkpoint::Head,
+    error::{Field, StreamError},
+    machine::{Phase, Stream},
+    position::{Cursor, Position, PositionError},
+    sequence::{SequenceNumber, ShardId},
+    shards::Shard,
+};
 
 #[cfg(test)]
 mod tests;

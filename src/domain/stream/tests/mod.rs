@@ -1,4 +1,10 @@
 //! Scenario tables in virtual time, naive models, and proofs that what is restored is what was.
 
+mod script;
+
+mod demand;
 mod hash;
 mod sequence;
+mod settings;
+mod shards;
+mod throttle;
