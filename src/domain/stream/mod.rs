@@ -10,7 +10,9 @@
 //! | [`create`], [`put`], [`reshard`], [`configure`], [`consumers`], [`demand`] | the decisions |
 //! | [`list`], [`position`] | what readers ask |
 //! | [`throttle`] | the limits of a shard, in memory only |
+//! | [`acks`] | queues over a stream: each record acknowledged for itself |
 
+pub mod acks;
 mod apply;
 pub mod checkpoint;
 pub mod configure;

@@ -2,6 +2,7 @@
 
 mod script;
 
+mod acks;
 mod demand;
 mod hash;
 mod sequence;
