@@ -60,6 +60,46 @@ pub const KEY_REUSE_DEFAULT: Duration = Duration::from_secs(300);
 pub const REDRIVE_SOURCE_QUEUES_MAX: usize = 10;
 pub const REDRIVE_VELOCITY_MAX: u32 = 500;
 pub const DEAD_LETTER_REASON_CHARS: usize = 256;
+/// Letters of a record's partition key.
+pub const PARTITION_KEY_CHARS: usize = 256;
+/// A record's data and partition key, by default and at most.
+pub const RECORD_BYTES_MIN: u32 = 1 << 20;
+pub const RECORD_BYTES_MAX: u32 = 10 << 20;
+pub const STREAM_RETENTION_MIN: Duration = Duration::from_secs(24 * 3600);
+pub const STREAM_RETENTION_MAX: Duration = Duration::from_secs(8760 * 3600);
+pub const STREAM_POLICY_BYTES: usize = 20 << 10;
+/// Open shards of a stream.
+pub const STREAM_SHARDS_MAX: u32 = 10_000;
+/// How often a stream may do some things within [`STREAM_CHANGES_WINDOW`].
+pub const STREAM_CHANGES_WINDOW: Duration = Duration::from_secs(24 * 3600);
+pub const SHARD_COUNT_UPDATES_MAX: usize = 10;
+pub const MODE_CHANGES_MAX: usize = 2;
+pub const ENCRYPTION_CHANGES_MAX: usize = 25;
+/// Registered consumers of a stream; the larger number for accounts that committed themselves.
+pub const CONSUMERS_MAX: usize = 20;
+pub const CONSUMERS_COMMITTED_MAX: usize = 50;
+pub const CONSUMERS_CREATING_MAX: usize = 5;
+/// What an on-demand stream begins with and never has less of; and how many it has at most without being asked for more.
+pub const ON_DEMAND_SHARDS: u32 = 4;
+pub const ON_DEMAND_SHARDS_MAX: u32 = 200;
+/// MiB/s an on-demand stream can be told to be ready for.
+pub const WARM_THROUGHPUT_MAX: u32 = 10_240;
+/// An on-demand stream is ready for this many times its highest load of the last days.
+pub const ON_DEMAND_HEADROOM: u64 = 2;
+pub const ON_DEMAND_PEAK_DAYS: u64 = 30;
+/// Shards of an on-demand stream are merged this long after the last change of them, not before.
+pub const ON_DEMAND_MERGE_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Intervals of records that a queue over a stream holds; with more of them nothing is received for the first time.
+pub const STREAM_QUEUE_RUNS_MAX: usize = 120_000;
+pub const GROUP_MEMBERS_MAX: usize = 10_000;
+/// How long a member of a group may be silent before its shards move to others.
+pub const SESSION_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+pub const SESSION_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+/// What a shard takes in and gives out in a second.
+pub const SHARD_WRITE_BYTES: u64 = 1 << 20;
+pub const SHARD_WRITE_RECORDS: u64 = 1000;
+pub const SHARD_READ_BYTES: u64 = 2 << 20;
+pub const SHARD_READS: u64 = 5;
 /// Entries and bytes of one call of the native protocol.
 pub const BATCH_ENTRIES: usize = 1000;
 pub const BATCH_BYTES: usize = 8 << 20;

@@ -1,0 +1,43 @@
+//! What happened to a queue over a stream. Events carry absolute values, as those of the stream do.
+
+use super::{machine::Settings, runs::Fate};
+use crate::{base::time::Timestamp, domain::stream::sequence::ShardId};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Records were leased, as dead letters too.
+    Received(Marked),
+    /// The end of a lease moved.
+    VisibilityChanged(Marked),
+    /// A dead letter became a record to be received again.
+    Restored(Marked),
+    Acknowledged {
+        shard: ShardId,
+        from: u64,
+        /// Included.
+        to: u64,
+    },
+    /// Records outlived the stream's retention.
+    Trimmed {
+        shard: ShardId,
+        /// The first that may be left.
+        below: u64,
+    },
+    /// The stream forgot a shard.
+    ShardForgotten {
+        shard: ShardId,
+    },
+    SettingsChanged(Settings),
+    Deleting,
+}
+
+/// Records of one shard, one after the other, that met one fate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marked {
+    pub shard: ShardId,
+    pub from: u64,
+    /// Included.
+    pub to: u64,
+    pub fate: Fate,
+    pub at: Timestamp,
+}
