@@ -24,6 +24,7 @@ mod inbox;
 mod journal;
 pub mod message;
 pub mod open;
+pub mod opening;
 pub mod options;
 mod outbox;
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod parking_tests;
 mod partition;
 mod payloads;
 mod receipt;
+mod replay;
 pub mod scrub;
 #[cfg(test)]
 mod tests;

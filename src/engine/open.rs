@@ -12,7 +12,8 @@ use super::{
     host::{Alarms, Host, Recovery, Threads},
     image::{Section, decode_page, decode_section},
     inbox::Inbox,
-    journal::{self, OutboxItem},
+    journal::OutboxItem,
+    opening::Opening,
     options::{EngineHost, EngineOptions},
     outbox,
     partition::{
@@ -21,6 +22,7 @@ use super::{
     },
     payloads::Payloads,
     receipt::Receipts,
+    replay::replay,
     scrub::{Desk, Scrub},
     upkeep,
 };
@@ -32,7 +34,7 @@ use crate::{
     engine::catalog::CatalogRules,
     storage::{
         index::{IndexState, IndexStore},
-        log::{self, LocalLog, LogHost, LogReader, LogStore, RecoveryReport, ReplayFrom, ReplayedFrame},
+        log::{self, LocalLog, LogReader, LogStore, ReplayFrom},
         snapshot::Snapshot,
         store::{self, Opened, Store},
     },
@@ -66,9 +68,9 @@ pub enum OpenError {
 }
 
 /// What replay builds: the partitions' states and where each stands.
-struct Rebuilt {
-    states: BTreeMap<PartitionId, State>,
-    from: ReplayFrom,
+pub(super) struct Rebuilt {
+    pub(super) states: BTreeMap<PartitionId, State>,
+    pub(super) from: ReplayFrom,
     page_lsns: PageLsns,
 }
 
@@ -77,7 +79,16 @@ struct Rebuilt {
 /// # Errors
 ///
 /// The directory cannot be used, or holds what this version cannot read. Damage that can be worked around is logged.
-pub fn open(options: &EngineOptions, mut host: EngineHost) -> Result<Engine, OpenError> {
+pub fn open(options: &EngineOptions, host: EngineHost) -> Result<Engine, OpenError> {
+    open_watched(options, host, &Opening::default())
+}
+
+/// As [`open`]; `opening` tells how far it is.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_watched(options: &EngineOptions, mut host: EngineHost, opening: &Opening) -> Result<Engine, OpenError> {
     let began = host.clock.now();
     let mut entropy = (host.entropy)();
     let mut opened = Store::open(
@@ -100,7 +111,7 @@ pub fn open(options: &EngineOptions, mut host: EngineHost) -> Result<Engine, Ope
         tracing::warn!(stored = partitions, asked = options.partitions, "the store keeps its number of partitions");
     }
     let mut rebuilt = rebuild(&mut opened, partitions)?;
-    let (log, report) = replay(&opened, options, &mut host, &mut rebuilt)?;
+    let (log, report) = replay(&opened, options, &mut host, &mut rebuilt, opening)?;
     let log = Arc::new(log);
     let recovery = Recovery {
         duration: host.clock.now().since(began),
@@ -231,48 +242,6 @@ fn load_pages(index: &dyn IndexStore, rebuilt: &mut Rebuilt) -> Result<(), Strin
     }
     rebuilt.page_lsns = found;
     Ok(())
-}
-
-fn replay(
-    opened: &Opened,
-    options: &EngineOptions,
-    host: &mut EngineHost,
-    rebuilt: &mut Rebuilt,
-) -> Result<(LocalLog, RecoveryReport), OpenError> {
-    let mut failure = None;
-    let states = &mut rebuilt.states;
-    let mut visit = |frame: ReplayedFrame| {
-        let Some(state) = states.get_mut(&frame.partition()) else { return };
-        for (at, entry) in frame.entries() {
-            match journal::decode(&entry) {
-                Ok(record) => state.apply(&record, at),
-                Err(error) => {
-                    let (partition, lsn) = (frame.partition(), frame.lsn());
-                    failure.get_or_insert(OpenError::Replay { partition, lsn, what: error.to_string() });
-                }
-            }
-        }
-    };
-    let fatal = host.fatal.clone();
-    let log_host = LogHost {
-        io: host.io.clone(),
-        clock: host.clock.clone(),
-        entropy: (host.entropy)(),
-        fatal: Box::new(move |why| fatal(why)),
-    };
-    let uuid = opened.identity.uuid.into_bytes();
-    let opened = LocalLog::open(
-        log_host,
-        &options.data_dir.join(store::WAL_DIRECTORY),
-        uuid,
-        &options.log,
-        &rebuilt.from,
-        &mut visit,
-    )?;
-    match failure {
-        Some(failure) => Err(failure),
-        None => Ok(opened),
-    }
 }
 
 fn start(

@@ -7,6 +7,7 @@ mod offline_keys;
 mod serve;
 mod signals;
 mod tls;
+mod waiting;
 
 pub use adapters::{SystemClock, SystemEntropy};
 pub use keys::FirstKey;

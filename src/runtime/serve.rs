@@ -7,6 +7,7 @@ use super::{
     keys::{self, FirstKey},
     signals,
     tls::{self, TlsError, TlsFiles},
+    waiting,
 };
 use crate::{
     base::time::Clock,
@@ -15,6 +16,7 @@ use crate::{
         access::KeyFileError,
         client::Engine,
         open::{self, OpenError},
+        opening::Opening,
         options::{EngineHost, EngineOptions, ScrubOptions},
     },
     protocol::{
@@ -123,7 +125,11 @@ pub fn serve(
     if let (Some(files), Some(tls)) = (files, &tls) {
         runtime.block_on(async { tls::watch(files, tls.clone()) }).map_err(ServeError::Serve)?;
     }
-    let engine = open_engine(config)?;
+    let opening = Arc::new(Opening::default());
+    let waiting = waiting::begin(&runtime, &listeners, &server_options(config, tls.clone()), &opening)?;
+    let engine = open_engine(config, &opening)?;
+    // From here on connections wait until the broker itself takes them.
+    runtime.block_on(waiting.end());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy = Box::new(SystemEntropy::default());
     let access = match keys::open(config, trust(profile)) {
@@ -166,7 +172,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     listen().map_err(|source| ServeError::Listen { address, source })
 }
 
-fn open_engine(config: &Config) -> Result<Engine, ServeError> {
+fn open_engine(config: &Config, opening: &Opening) -> Result<Engine, ServeError> {
     let host = EngineHost {
         io: Arc::new(SysIo),
         clock: Arc::new(SystemClock),
@@ -176,7 +182,7 @@ fn open_engine(config: &Config) -> Result<Engine, ServeError> {
             std::process::exit(EXIT_FATAL);
         }),
     };
-    let engine = open::open(&engine_options(config), host)?;
+    let engine = open::open_watched(&engine_options(config), host, opening)?;
     let status = engine.status();
     tracing::info!(
         took_ms = u64::try_from(status.recovery.duration.as_millis()).unwrap_or(u64::MAX),

@@ -26,6 +26,7 @@ const LISTED: &[(Reason, &str)] = &[
     (Reason::StorageFull, "needs a full disk: the log's tests make one"),
     (Reason::StorageCorrupt, "an unreadable message is logged, not refused"),
     (Reason::Draining, "a draining connection takes no new calls; the window is a race"),
+    (Reason::Starting, "a server that starts answers on a port of its own: see starting.rs"),
     (Reason::PermissionExists, "permissions are added by label in the AWS protocol only"),
     (Reason::PermissionNotFound, "permissions are removed by label in the AWS protocol only"),
     (Reason::ActionNotShared, "permissions are added by label in the AWS protocol only"),

@@ -23,6 +23,7 @@ mod grpc_unary;
 mod grpc_walk;
 mod limits;
 mod policies;
+mod starting;
 mod storage;
 mod threads;
 mod tls;

@@ -89,7 +89,7 @@ fn of_sqs(reason: Reason) -> &'static Kind {
         | Reason::BackupFailed => &common::INVALID_PARAMETER_VALUE,
         Reason::Unauthenticated => &common::UNRECOGNIZED_CLIENT,
         Reason::AccessDenied => &common::ACCESS_DENIED,
-        Reason::Draining | Reason::StorageFull => &common::UNAVAILABLE,
+        Reason::Draining | Reason::Starting | Reason::StorageFull => &common::UNAVAILABLE,
         Reason::Internal | Reason::StorageCorrupt | Reason::EtagMismatch => &common::INTERNAL,
     }
 }

@@ -139,10 +139,15 @@ impl AwsFace {
 
     /// The answer to a request that nobody looks at: SDKs repeat what a server could not take.
     pub fn refuse_connection<B>(&self, request: Request<B>, refusal: &Refusal) -> Response<Full<Bytes>> {
+        Self::refuse_early(request, refusal, &self.new_id())
+    }
+
+    /// The same while there is no broker yet.
+    pub fn refuse_early<B>(request: Request<B>, refusal: &Refusal, request_id: &str) -> Response<Full<Bytes>> {
         let (parts, _) = request.into_parts();
         let form = detect::detect(&parts, b"").form;
         let fault = Fault::new(&common::UNAVAILABLE, refusal.message.clone());
-        let mut response = faulty(&fault, form, Service::Sqs, &self.new_id()).into_response();
+        let mut response = faulty(&fault, form, Service::Sqs, request_id).into_response();
         if let Some(wait) = refusal.retry_delay() {
             response.headers_mut().insert(RETRY_AFTER, wait.as_secs().into());
         }

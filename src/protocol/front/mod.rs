@@ -2,5 +2,7 @@
 
 mod body;
 mod service;
+mod starting;
 
 pub use service::serve;
+pub use starting::{HowFar, answer_while_starting};

@@ -48,7 +48,7 @@ pub fn code(reason: Reason) -> Code {
         | Reason::TooManyConnections
         | Reason::StorageFull => Code::ResourceExhausted,
         Reason::StorageCorrupt => Code::DataLoss,
-        Reason::Draining => Code::Unavailable,
+        Reason::Draining | Reason::Starting => Code::Unavailable,
         Reason::Unauthenticated => Code::Unauthenticated,
         Reason::AccessDenied => Code::PermissionDenied,
         Reason::Unimplemented => Code::Unimplemented,

@@ -5,6 +5,7 @@ use super::{
     admin_service::AdminApi,
     call::Shared,
     dispatch::{Dispatch, Finish},
+    errors,
     queue_service::QueueApi,
 };
 use crate::{
@@ -66,6 +67,11 @@ impl GrpcFace {
     /// The answer to a call that nobody looks at.
     pub(in crate::protocol) fn refuse(&self, refusal: Refusal) -> Response<Body> {
         self.shared.status(None, refusal).into_http()
+    }
+
+    /// The answer to every call while there is no broker yet.
+    pub(in crate::protocol) fn refuse_early(refusal: Refusal, request_id: &str) -> Response<Body> {
+        errors::status(refusal, request_id).into_http()
     }
 
     /// Says that the server is going, and ends the watches: an open one would hold up the drain.
