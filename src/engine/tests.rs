@@ -383,3 +383,21 @@ fn flip(wal: &Path, text: &[u8]) {
     }
     assert!(flipped > 0, "it is nowhere");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_at_once_is_written_in_frames_that_a_block_takes() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start(dir.path());
+    let orders = queue(&engine, "orders", QueueOptions::default()).await;
+    let mut calls = tokio::task::JoinSet::new();
+    // Little to carry each, but more in the log than one of its segments takes.
+    for _ in 0..100 {
+        let (engine, orders) = (engine.clone(), orders.clone());
+        calls.spawn(async move { send(&engine, &orders, &["x"; 200], None).await });
+    }
+    while let Some(sent) = calls.join_next().await {
+        sent.expect("sent");
+    }
+    assert_eq!(engine.stats(&orders).await.expect("stats").visible, 20_000);
+    engine.close();
+}

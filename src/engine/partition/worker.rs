@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Arc<[Arc<Inbox<Command>>]>,
     pub(crate) rules: CatalogRules,
     pub(crate) in_flight_max: usize,
+    /// A partition adds nothing to a frame past this size; one command may exceed it.
+    pub(crate) frame_bytes: usize,
     /// Durable transfers go this way to their targets.
     pub(crate) transfers: mpsc::Sender<(PartitionId, OutboxItem)>,
     /// Called when an append fails: nothing can be acknowledged any more.
@@ -123,8 +125,7 @@ impl Worker {
     }
 
     fn take(&self) -> Option<Taken<Command>> {
-        let full = self.open.as_ref().is_some_and(|frame| frame.len() >= limits::FRAME_SOFT_BYTES);
-        if full && self.in_flight.is_some() {
+        if self.is_full() && self.in_flight.is_some() {
             return self.inbox.wait(false, 0, None);
         }
         let deadline = [self.timers.next(), self.waiters.next_deadline()].into_iter().flatten().min();
@@ -138,14 +139,39 @@ impl Worker {
     }
 
     fn handle(&mut self, taken: Taken<Command>) {
-        if let Some(lsn) = taken.durable {
+        self.note_durable(taken.durable);
+        for command in taken.commands {
+            if self.make_room().is_none() {
+                return;
+            }
+            self.execute(command);
+        }
+    }
+
+    fn note_durable(&mut self, durable: Option<Lsn>) {
+        if let Some(lsn) = durable {
             self.in_flight = self.in_flight.filter(|waiting| *waiting > lsn);
             // The disk is free: give it what gathered before working on.
             self.submit();
         }
-        for command in taken.commands {
-            self.execute(command);
+    }
+
+    fn is_full(&self) -> bool {
+        self.open.as_ref().is_some_and(|frame| frame.len() >= self.shared.frame_bytes)
+    }
+
+    /// Hands a full frame over before anything is added to it: one that outgrows a block cannot be written. None: the
+    /// log failed.
+    pub(super) fn make_room(&mut self) -> Option<()> {
+        while self.is_full() {
+            if self.in_flight.is_none() {
+                self.submit();
+            } else {
+                let taken = self.inbox.wait(false, 0, None)?;
+                self.note_durable(taken.durable);
+            }
         }
+        Some(())
     }
 
     fn execute(&mut self, command: Command) {
