@@ -53,7 +53,7 @@ impl Clock for TestClock {
     }
 }
 
-struct Seeded(SmallRng);
+pub(in crate::engine) struct Seeded(pub(in crate::engine) SmallRng);
 
 impl Entropy for Seeded {
     fn fill(&mut self, bytes: &mut [u8]) {

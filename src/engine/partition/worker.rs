@@ -212,11 +212,13 @@ impl Worker {
 
     /// The frame that everything decided so far is, or will be, in.
     pub(super) fn applied(&self) -> Lsn {
-        match (&self.open, self.in_flight) {
-            (Some(open), _) => open.lsn,
-            (None, Some(lsn)) => lsn,
-            (None, None) => self.gate.durable(),
-        }
+        self.open.as_ref().map_or_else(|| self.submitted(), |open| open.lsn)
+    }
+
+    /// The last frame that was handed to the log. Not asked of the gate: it hears a moment later than this thread that a
+    /// frame is durable, and a checkpoint that claims less than the log had when it began names a segment too far on.
+    fn submitted(&self) -> Lsn {
+        Lsn(self.next_lsn.0.saturating_sub(1))
     }
 
     /// Runs `reply` when everything decided so far is durable.
@@ -278,9 +280,81 @@ impl Worker {
 
     fn freeze(&mut self, answer: mpsc::Sender<Box<crate::engine::image::PartitionImage>>) {
         // The open frame still fills: the image holds some of it and must not claim it. Replaying all of it converges.
-        let covered = self.open.as_ref().map_or_else(|| self.applied(), |open| Lsn(open.lsn.0.saturating_sub(1)));
-        let image = Box::new(self.state.image(covered));
+        let image = Box::new(self.state.image(self.submitted()));
         // A checkpointer that is gone needs no image.
         self.reply(Box::new(move || drop(answer.send(image))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::{id::Epoch, name::Region},
+        engine::{
+            crash_tests::machine::{Seeded, TestClock},
+            definition::QueueOptions,
+        },
+        storage::log::AppendDone,
+    };
+    use bytes::BytesMut;
+    use rand::{SeedableRng as _, rngs::SmallRng};
+    use std::time::Duration;
+
+    /// Takes frames and says nothing of them.
+    struct Silent(Lsn);
+
+    impl LogWriter for Silent {
+        fn partition(&self) -> PartitionId {
+            PartitionId(0)
+        }
+
+        fn epoch(&self) -> Epoch {
+            Epoch(Lsn(1))
+        }
+
+        fn next_lsn(&self) -> Lsn {
+            self.0
+        }
+
+        fn memory(&self, room: usize) -> BytesMut {
+            BytesMut::with_capacity(room)
+        }
+
+        fn append(&mut self, frame: FrameBuilder, _done: AppendDone) {
+            self.0 = frame.lsn.next();
+        }
+
+        fn trim(&mut self, _below: Lsn) {}
+    }
+
+    fn worker() -> Worker {
+        let inbox = Arc::new(Inbox::new(1 << 20));
+        let region = Region::parse("us-east-1").expect("valid");
+        let shared = Shared {
+            clock: Arc::new(TestClock::new(Duration::ZERO)),
+            directory: Arc::default(),
+            inboxes: Arc::new([Arc::clone(&inbox)]),
+            rules: CatalogRules { partitions: 1, queues_max: 1, recreate_wait: Duration::ZERO, region },
+            in_flight_max: 1,
+            frame_bytes: limits::FRAME_SOFT_BYTES,
+            transfers: mpsc::channel().0,
+            fatal: Arc::new(|why| panic!("{why}")),
+        };
+        let entropy = Box::new(Seeded(SmallRng::seed_from_u64(1)));
+        let gate = Arc::new(Gate::new(Lsn(1)));
+        Worker::new(State::new(PartitionId(0)), shared, gate, inbox, Box::new(Silent(Lsn(2))), entropy, Timestamp(1))
+    }
+
+    #[test]
+    fn an_image_claims_every_frame_that_is_durable_when_it_is_made() {
+        let mut worker = worker();
+        worker.record(Record::QueueOpened(QueueId(1), QueueOptions::default().settings(1)));
+        worker.submit();
+        let (answer, image) = mpsc::channel();
+        // The inbox hears of the frame first, and the gate a moment later.
+        worker.handle(Taken { commands: [Command::Freeze { answer }].into(), durable: Some(Lsn(2)) });
+        worker.gate.open(Lsn(2));
+        assert_eq!(image.try_recv().expect("an image").lsn, Lsn(2));
     }
 }
