@@ -142,9 +142,9 @@ impl Engine {
         let mut leases = LeaseGuard { inbox: &inbox, queue: queue.id, leases: leases_of(&deliveries) };
         let locations = deliveries.iter().map(|delivery| delivery.location).collect();
         let payloads = self.0.payloads.fetch(queue.partition, locations).await;
-        leases.leases.clear();
+        let mut rest = std::mem::take(&mut leases.leases);
         let mut received = Vec::with_capacity(deliveries.len());
-        for (delivery, payload) in deliveries.into_iter().zip(payloads) {
+        for (number, (delivery, payload)) in (1..).zip(deliveries.into_iter().zip(payloads)) {
             match payload {
                 Ok(payload) => received.push(ReceivedMessage {
                     receipt: Receipt {
@@ -161,7 +161,14 @@ impl Engine {
                     lease_until: delivery.lease_until,
                     size: delivery.size,
                 }),
-                Err(error) => self.0.report_unreadable(queue, delivery.seq, &error),
+                Err(error) => {
+                    self.0.report_unreadable(queue, delivery.seq, &error);
+                    if fifo {
+                        // It comes first in its group: what is behind it goes back.
+                        leases.leases = rest.split_off(number);
+                        break;
+                    }
+                }
             }
         }
         Ok(received)

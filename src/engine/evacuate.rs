@@ -11,10 +11,7 @@ use super::{
     journal,
 };
 use crate::{
-    base::{
-        id::{Lsn, MessageSeq, PartitionId, QueueId},
-        limits::RELOCATE_BYTES,
-    },
+    base::id::{Lsn, MessageSeq, PartitionId, QueueId},
     storage::log::LogReader,
 };
 use std::sync::{
@@ -28,6 +25,8 @@ pub(crate) type Job = (PartitionId, Lsn);
 pub(crate) struct Evacuation {
     pub(crate) inboxes: Arc<[Arc<Inbox<Command>>]>,
     pub(crate) reader: Arc<dyn LogReader>,
+    /// How much is moved at once, about.
+    pub(crate) step_bytes: usize,
 }
 
 impl Evacuation {
@@ -56,7 +55,7 @@ impl Evacuation {
             from = (last.queue, last.seq.next());
             let mut rest = standing.as_slice();
             while !rest.is_empty() {
-                let (step, later) = rest.split_at(step_len(rest));
+                let (step, later) = rest.split_at(self.step_len(rest));
                 rest = later;
                 let reads = step.iter().map(|standing| self.read(partition, *standing));
                 let moves: Vec<_> =
@@ -81,14 +80,14 @@ impl Evacuation {
         let sent = journal::sent_header(entry.kind, &entry.header).map_err(|error| error.to_string())?;
         Ok(Relocation { standing, sent: entry.header.slice_ref(sent), body: entry.body })
     }
-}
 
-/// How many of the messages make a step: at least one.
-fn step_len(standing: &[Standing]) -> usize {
-    let mut bytes = 0;
-    let fits = |standing: &&Standing| {
-        bytes += standing.at.len as usize;
-        bytes <= RELOCATE_BYTES
-    };
-    standing.iter().take_while(fits).count().max(1)
+    /// How many of the messages make a step: at least one.
+    fn step_len(&self, standing: &[Standing]) -> usize {
+        let mut bytes = 0;
+        let fits = |standing: &&Standing| {
+            bytes += standing.at.len as usize;
+            bytes <= self.step_bytes
+        };
+        standing.iter().take_while(fits).count().max(1)
+    }
 }

@@ -37,3 +37,5 @@ pub mod scrub;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+#[cfg(test)]
+mod week_tests;

@@ -29,6 +29,7 @@ use super::{
 use crate::{
     base::{
         id::{Lsn, PartitionId},
+        limits,
         time::Timestamp,
     },
     engine::catalog::CatalogRules,
@@ -267,6 +268,7 @@ fn start(
             region: options.region.clone(),
         },
         in_flight_max: options.in_flight_max,
+        frame_bytes: limits::FRAME_SOFT_BYTES.min(step_bytes(options)),
         fatal: host.fatal.clone(),
     };
     reconcile(&shared, &states);
@@ -278,7 +280,8 @@ fn start(
         let (shared, reader) = (shared.clone(), reader.clone());
         spawn("outbox", &host.fatal, move || outbox::pump(&shared, &reader, &items))?
     };
-    let (evacuations, evacuation) = start_evacuation(&host, &inboxes, &reader)?;
+    let step = limits::RELOCATE_BYTES.min(step_bytes(options));
+    let (evacuations, evacuation) = start_evacuation(&host, &inboxes, &reader, step)?;
     let checkpointer = Checkpointer {
         store: opened.store,
         index: opened.index,
@@ -315,13 +318,19 @@ fn start(
     })))
 }
 
+/// A frame that is full to this, and what is added to it at once, must fit into a block of a segment.
+fn step_bytes(options: &EngineOptions) -> usize {
+    usize::try_from(options.log.segment_bytes / 8).unwrap_or(usize::MAX)
+}
+
 fn start_evacuation(
     host: &EngineHost,
     inboxes: &Arc<[Arc<Inbox<Command>>]>,
     reader: &Arc<dyn LogReader>,
+    step_bytes: usize,
 ) -> Result<(SyncSender<Vec<Job>>, JoinHandle<()>), OpenError> {
     let (evacuations, jobs) = mpsc::sync_channel(1);
-    let evacuation = Evacuation { inboxes: inboxes.clone(), reader: reader.clone() };
+    let evacuation = Evacuation { inboxes: inboxes.clone(), reader: reader.clone(), step_bytes };
     Ok((evacuations, spawn("evacuation", &host.fatal, move || evacuation.run(&jobs))?))
 }
 

@@ -16,7 +16,7 @@ use crate::{
     runtime::{SystemClock, SystemEntropy},
     storage::{io::SysIo, log::LogOptions, store::IndexKind},
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{os::unix::fs::FileExt as _, path::Path, sync::Arc, time::Duration};
 
 pub(super) fn options(dir: &Path) -> EngineOptions {
     EngineOptions {
@@ -349,4 +349,55 @@ async fn damage_to_a_sealed_segment_is_found_before_anybody_asks() {
     assert_eq!(scrub.damaged_blocks, 1, "counted once, whatever the number of passes");
     assert_eq!(engine.status().alarms, ["CORRUPT_SEGMENT"]);
     tokio::task::spawn_blocking(move || engine.close()).await.expect("closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_overtakes_a_message_of_its_group_that_cannot_be_read() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start(dir.path());
+    let fifo = || QueueOptions { fifo: Some(Fifo::default()), ..QueueOptions::default() };
+    let order = queue(&engine, "order.fifo", fifo()).await;
+    for (body, group) in [("first of a", "a"), ("second of a", "a"), ("first of b", "b")] {
+        send(&engine, &order, &[body], Some(group)).await;
+    }
+    engine.close();
+    let engine = start(dir.path());
+    flip(&dir.path().join("wal"), b"first of a");
+    assert_eq!(bodies(&receive(&engine, &order, 10).await), [""; 0], "what is behind it is not given");
+    assert!(engine.status().alarms.contains(&"CORRUPT_ENTRY".to_owned()));
+    assert_eq!(bodies(&receive(&engine, &order, 10).await), ["first of b"], "it keeps its own group only");
+    engine.close();
+}
+
+/// Flips a bit of every place of the log where these bytes stand.
+fn flip(wal: &Path, text: &[u8]) {
+    let mut flipped = 0;
+    for entry in std::fs::read_dir(wal).expect("a log") {
+        let path = entry.expect("entry").path();
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        let file = std::fs::OpenOptions::new().write(true).open(&path).expect("opened");
+        for at in (0..bytes.len()).filter(|at| bytes[*at..].starts_with(text)) {
+            file.write_all_at(&[text[0] ^ 1], at as u64).expect("written");
+            flipped += 1;
+        }
+    }
+    assert!(flipped > 0, "it is nowhere");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_at_once_is_written_in_frames_that_a_block_takes() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start(dir.path());
+    let orders = queue(&engine, "orders", QueueOptions::default()).await;
+    let mut calls = tokio::task::JoinSet::new();
+    // Little to carry each, but more in the log than one of its segments takes.
+    for _ in 0..100 {
+        let (engine, orders) = (engine.clone(), orders.clone());
+        calls.spawn(async move { send(&engine, &orders, &["x"; 200], None).await });
+    }
+    while let Some(sent) = calls.join_next().await {
+        sent.expect("sent");
+    }
+    assert_eq!(engine.stats(&orders).await.expect("stats").visible, 20_000);
+    engine.close();
 }

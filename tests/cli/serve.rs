@@ -46,7 +46,7 @@ impl Server {
             "--set",
             "storage.min_free=0%",
             "--set",
-            "storage.segment_size=8MiB",
+            "storage.segment_size=16MiB",
         ]);
         let child = command.args(args).env_clear().stderr(Stdio::piped()).spawn().unwrap();
         // From here on it is ended with the value, also when the test panics.

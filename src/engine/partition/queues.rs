@@ -64,7 +64,9 @@ impl Worker {
         while let Some(waiter) = self.waiters.pop_due(self.now()) {
             self.reply(Box::new(move || drop(waiter.answer.send(Ok(Vec::new())))));
         }
-        while let Some(id) = self.timers.pop_due(self.now()) {
+        while self.make_room().is_some()
+            && let Some(id) = self.timers.pop_due(self.now())
+        {
             self.work_by_itself(id);
         }
         if self.park_at.is_some_and(|at| at <= self.now()) {
@@ -110,7 +112,8 @@ impl Worker {
     }
 
     fn serve_waiters(&mut self, id: QueueId) {
-        while self.waiters.count(id) > 0 && self.state.queues.get(id).is_some_and(|queue| queue.has_ready()) {
+        let ready = |worker: &Self| worker.state.queues.get(id).is_some_and(|queue| queue.has_ready());
+        while self.waiters.count(id) > 0 && ready(self) && self.make_room().is_some() {
             let Some((number, waiter)) = self.waiters.pop(id) else { return };
             match self.lease(id, &waiter.options) {
                 Ok(deliveries) if deliveries.is_empty() => {

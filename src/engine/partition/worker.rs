@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Arc<[Arc<Inbox<Command>>]>,
     pub(crate) rules: CatalogRules,
     pub(crate) in_flight_max: usize,
+    /// A partition adds nothing to a frame past this size; one command may exceed it.
+    pub(crate) frame_bytes: usize,
     /// Called when an append fails: nothing can be acknowledged any more.
     pub(crate) fatal: Arc<dyn Fn(String) + Send + Sync>,
 }
@@ -130,8 +132,7 @@ impl Worker {
     }
 
     fn take(&self) -> Option<Taken<Command>> {
-        let full = self.open.as_ref().is_some_and(|frame| frame.len() >= limits::FRAME_SOFT_BYTES);
-        if full && self.in_flight.is_some() {
+        if self.is_full() && self.in_flight.is_some() {
             return self.inbox.wait(false, 0, None);
         }
         let deadline = [self.timers.next(), self.waiters.next_deadline(), self.park_at].into_iter().flatten().min();
@@ -145,14 +146,39 @@ impl Worker {
     }
 
     fn handle(&mut self, taken: Taken<Command>) {
-        if let Some(lsn) = taken.durable {
+        self.note_durable(taken.durable);
+        for command in taken.commands {
+            if self.make_room().is_none() {
+                return;
+            }
+            self.execute(command);
+        }
+    }
+
+    fn note_durable(&mut self, durable: Option<Lsn>) {
+        if let Some(lsn) = durable {
             self.in_flight = self.in_flight.filter(|waiting| *waiting > lsn);
             // The disk is free: give it what gathered before working on.
             self.submit();
         }
-        for command in taken.commands {
-            self.execute(command);
+    }
+
+    fn is_full(&self) -> bool {
+        self.open.as_ref().is_some_and(|frame| frame.len() >= self.shared.frame_bytes)
+    }
+
+    /// Hands a full frame over before anything is added to it: one that outgrows a block cannot be written. None: the
+    /// log failed.
+    pub(super) fn make_room(&mut self) -> Option<()> {
+        while self.is_full() {
+            if self.in_flight.is_none() {
+                self.submit();
+            } else {
+                let taken = self.inbox.wait(false, 0, None)?;
+                self.note_durable(taken.durable);
+            }
         }
+        Some(())
     }
 
     fn execute(&mut self, command: Command) {
@@ -193,11 +219,13 @@ impl Worker {
 
     /// The frame that everything decided so far is, or will be, in.
     pub(super) fn applied(&self) -> Lsn {
-        match (&self.open, self.in_flight) {
-            (Some(open), _) => open.lsn,
-            (None, Some(lsn)) => lsn,
-            (None, None) => self.gate.durable(),
-        }
+        self.open.as_ref().map_or_else(|| self.submitted(), |open| open.lsn)
+    }
+
+    /// The last frame that was handed to the log. Not asked of the gate: it hears a moment later than this thread that a
+    /// frame is durable, and a checkpoint that claims less than the log had when it began names a segment too far on.
+    fn submitted(&self) -> Lsn {
+        Lsn(self.next_lsn.0.saturating_sub(1))
     }
 
     /// Runs `reply` when everything decided so far is durable.
@@ -259,10 +287,81 @@ impl Worker {
 
     fn freeze(&mut self, answer: mpsc::Sender<Box<crate::engine::image::PartitionImage>>) {
         // The open frame still fills: the image holds some of it and must not claim it. Replaying all of it converges.
-        let covered = self.open.as_ref().map_or_else(|| self.applied(), |open| Lsn(open.lsn.0.saturating_sub(1)));
-        let image = Box::new(self.state.image(covered));
+        let image = Box::new(self.state.image(self.submitted()));
         self.park_idle();
         // A checkpointer that is gone needs no image.
         self.reply(Box::new(move || drop(answer.send(image))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::{id::Epoch, name::Region},
+        engine::{
+            crash_tests::machine::{Seeded, TestClock},
+            definition::QueueOptions,
+        },
+        storage::log::AppendDone,
+    };
+    use bytes::BytesMut;
+    use rand::{SeedableRng as _, rngs::SmallRng};
+    use std::time::Duration;
+
+    /// Takes frames and says nothing of them.
+    struct Silent(Lsn);
+
+    impl LogWriter for Silent {
+        fn partition(&self) -> PartitionId {
+            PartitionId(0)
+        }
+
+        fn epoch(&self) -> Epoch {
+            Epoch(Lsn(1))
+        }
+
+        fn next_lsn(&self) -> Lsn {
+            self.0
+        }
+
+        fn memory(&self, room: usize) -> BytesMut {
+            BytesMut::with_capacity(room)
+        }
+
+        fn append(&mut self, frame: FrameBuilder, _done: AppendDone) {
+            self.0 = frame.lsn.next();
+        }
+
+        fn trim(&mut self, _below: Lsn) {}
+    }
+
+    fn worker() -> Worker {
+        let inbox = Arc::new(Inbox::new(1 << 20));
+        let region = Region::parse("us-east-1").expect("valid");
+        let shared = Shared {
+            clock: Arc::new(TestClock::new(Duration::ZERO)),
+            directory: Arc::default(),
+            inboxes: Arc::new([Arc::clone(&inbox)]),
+            rules: CatalogRules { partitions: 1, queues_max: 1, recreate_wait: Duration::ZERO, region },
+            in_flight_max: 1,
+            frame_bytes: limits::FRAME_SOFT_BYTES,
+            fatal: Arc::new(|why| panic!("{why}")),
+        };
+        let entropy = Box::new(Seeded(SmallRng::seed_from_u64(1)));
+        let transfers = mpsc::channel().0;
+        Worker::new(State::new(PartitionId(0)), shared, transfers, inbox, Box::new(Silent(Lsn(2))), entropy, Timestamp(1))
+    }
+
+    #[test]
+    fn an_image_claims_every_frame_that_is_durable_when_it_is_made() {
+        let mut worker = worker();
+        worker.record(Record::QueueOpened(QueueId(1), QueueOptions::default().settings(1)));
+        worker.submit();
+        let (answer, image) = mpsc::channel();
+        // The inbox hears of the frame first, and the gate a moment later.
+        worker.handle(Taken { commands: [Command::Freeze { answer }].into(), durable: Some(Lsn(2)) });
+        worker.gate.open(Lsn(2));
+        assert_eq!(image.try_recv().expect("an image").lsn, Lsn(2));
     }
 }

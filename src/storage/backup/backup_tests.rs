@@ -255,3 +255,17 @@ fn directories_of_something_else_are_refused() {
     let occupied = restored(&world.disk, &Wanted::Newest, "/home").unwrap_err();
     assert_eq!(occupied.to_string(), "/home is not empty: it holds \"letter\"");
 }
+
+#[test]
+fn the_same_run_makes_the_same_calls() {
+    let history = |seed| {
+        let mut world = World::new(seed);
+        let last = world.append(20);
+        world.back_up(0).unwrap();
+        world.writer.trim(last);
+        world.append(9);
+        world.back_up(1000).unwrap();
+        (world.disk.calls(), world.disk.history())
+    };
+    assert_eq!(history(1), history(1));
+}

@@ -11,35 +11,75 @@ type Pages = BTreeMap<(QueueId, u64), Vec<u8>>;
 
 /// What is left when the process is gone. Cloning shares it.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryDisk(Arc<Mutex<Synced>>);
+pub struct MemoryDisk(Arc<Mutex<Kept>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    generations: BTreeMap<u64, Synced>,
+    /// The index is rewritten at every sync whose number this divides; zero: never.
+    rewritten_every: u64,
+}
+
+/// A generation as of its last sync.
+#[derive(Clone, Debug, Default)]
 struct Synced {
-    generation: u64,
     mark: IndexMark,
     pages: Pages,
     condemned: Option<String>,
 }
 
 impl MemoryDisk {
+    /// An index that goes on in a new generation with every `syncs`th sync, as one over sled does when its files grow.
+    pub fn rewritten_every(syncs: u64) -> Self {
+        Self(Arc::new(Mutex::new(Kept { rewritten_every: syncs, ..Kept::default() })))
+    }
+
     /// Loses the index.
     pub fn erase(&self) {
-        *self.lock() = Synced::default();
+        self.lock().generations.clear();
+    }
+
+    /// Another disk with the same index, which stays as it is.
+    pub fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.lock().clone())))
+    }
+
+    /// Puts the index of a copy in place of this one.
+    pub fn put_back(&self, copy: &Self) {
+        let generations = copy.lock().generations.clone();
+        self.lock().generations = generations;
+    }
+
+    /// The pages of the newest generation.
+    pub fn pages(&self) -> Vec<(QueueId, u64)> {
+        self.lock().newest().map(|newest| newest.pages.keys().copied().collect()).unwrap_or_default()
     }
 
     /// Flips the lowest bit of the last byte of a page; returns whether the page is there.
     pub fn damage(&self, queue: QueueId, page: u64) -> bool {
-        match self.lock().pages.get_mut(&(queue, page)).and_then(|bytes| bytes.last_mut()) {
-            Some(byte) => {
-                *byte ^= 1;
-                true
-            }
-            None => false,
-        }
+        let mut kept = self.lock();
+        let bytes = kept.newest().and_then(|newest| newest.pages.get_mut(&(queue, page)));
+        let last = bytes.and_then(|bytes| bytes.last_mut());
+        last.map(|byte| *byte ^= 1).is_some()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Synced> {
+    /// Loses one page, and nothing that tells of it; returns whether it was there.
+    pub fn lose(&self, queue: QueueId, page: u64) -> bool {
+        self.lock().newest().and_then(|newest| newest.pages.remove(&(queue, page))).is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn newest(&mut self) -> Option<&mut Synced> {
+        self.generations.values_mut().next_back()
+    }
+
+    fn highest(&self) -> u64 {
+        self.generations.last_key_value().map_or(0, |(highest, _)| *highest)
     }
 }
 
@@ -54,37 +94,40 @@ pub struct MemoryIndex {
 impl MemoryIndex {
     /// Opens what the disk kept, by the same rule as the index over sled.
     pub fn open(disk: MemoryDisk, expected: Option<IndexPosition>) -> (Self, IndexState) {
-        let mut synced = disk.lock();
-        let why = match expected {
-            None => Some("there is no checkpoint".to_owned()),
-            Some(position) => reason_against(&synced, position),
+        let mut kept = disk.lock();
+        let found = match expected {
+            None => Err("there is no checkpoint".to_owned()),
+            Some(position) => usable(&kept, position).cloned().map(|synced| (position.generation, synced)),
         };
-        let state = match why {
-            None => IndexState::Usable,
-            Some(why) => {
-                let highest = synced.generation.max(expected.map_or(0, |position| position.generation));
-                *synced = Synced { generation: highest + 1, ..Synced::default() };
-                IndexState::Fresh { why }
+        let highest = kept.highest();
+        let (generation, Synced { mark, pages, .. }, state) = match found {
+            Ok((generation, synced)) => {
+                kept.generations.retain(|other, _| *other == generation);
+                (generation, synced, IndexState::Usable)
+            }
+            Err(why) => {
+                kept.generations.clear();
+                let highest = highest.max(expected.map_or(0, |position| position.generation));
+                (highest + 1, Synced::default(), IndexState::Fresh { why })
             }
         };
-        let (generation, mark, pages) = (synced.generation, synced.mark, synced.pages.clone());
-        drop(synced);
+        drop(kept);
         (Self { disk, generation, mark, pages }, state)
     }
 }
 
-fn reason_against(synced: &Synced, position: IndexPosition) -> Option<String> {
-    if synced.generation != position.generation {
-        return Some(format!("index generation {} is missing", position.generation));
-    }
+/// The generation that a checkpoint names, or what speaks against it.
+fn usable(kept: &Kept, position: IndexPosition) -> Result<&Synced, String> {
+    let missing = || format!("index generation {} is missing", position.generation);
+    let synced = kept.generations.get(&position.generation).ok_or_else(missing)?;
     if let Some(why) = &synced.condemned {
-        return Some(format!("it was given up: {why}"));
+        return Err(format!("it was given up: {why}"));
     }
     if synced.mark < position.mark {
-        return Some(format!("it is at mark {}, the checkpoint needs {}", synced.mark.0, position.mark.0));
+        return Err(format!("it is at mark {}, the checkpoint needs {}", synced.mark.0, position.mark.0));
     }
     let damaged = synced.pages.iter().find_map(|(&(queue, number), bytes)| page::decode(queue, number, bytes).err());
-    damaged.map(|error| error.to_string())
+    damaged.map_or(Ok(synced), |error| Err(error.to_string()))
 }
 
 impl IndexStore for MemoryIndex {
@@ -125,8 +168,8 @@ impl IndexStore for MemoryIndex {
 
     fn sync(&mut self) -> Result<IndexMark, IndexError> {
         self.mark = IndexMark(self.mark.0 + 1);
-        let mut synced = self.disk.lock();
-        synced.generation = self.generation;
+        let mut kept = self.disk.lock();
+        let synced = kept.generations.entry(self.generation).or_default();
         synced.mark = self.mark;
         synced.pages.clone_from(&self.pages);
         Ok(self.mark)
@@ -145,15 +188,20 @@ impl IndexStore for MemoryIndex {
     }
 
     fn compact_if_oversized(&mut self) -> Result<bool, IndexError> {
-        Ok(false)
+        let every = self.disk.lock().rewritten_every;
+        let due = every > 0 && (self.mark.0 + 1).is_multiple_of(every);
+        self.generation += u64::from(due);
+        Ok(due)
     }
 
     fn forget_old_generations(&mut self) -> Result<(), IndexError> {
+        let own = self.generation;
+        self.disk.lock().generations.retain(|other, _| *other == own);
         Ok(())
     }
 
     fn condemn(&mut self, why: &str) -> Result<(), IndexError> {
-        self.disk.lock().condemned = Some(why.to_owned());
+        self.disk.lock().generations.entry(self.generation).or_default().condemned = Some(why.to_owned());
         Ok(())
     }
 }

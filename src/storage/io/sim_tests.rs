@@ -69,6 +69,31 @@ fn a_rename_is_whole_or_absent() {
 }
 
 #[test]
+fn a_removal_that_outlived_a_kill_may_still_be_lost_with_the_power() {
+    let outcomes = (0..50).map(|seed| {
+        let disk = disk_with_durable_file(seed);
+        disk.unlink(Path::new(FILE)).unwrap();
+        let killed = disk.restart_process();
+        assert!(!killed.exists(Path::new(FILE)).unwrap());
+        let contents = killed.reboot().contents(Path::new(FILE));
+        assert!(contents.as_ref().is_none_or(|bytes| *bytes == [1; 4096]), "seed {seed}");
+        contents.is_some()
+    });
+    let back = outcomes.filter(|back| *back).count();
+    assert!((5..45).contains(&back), "{back} of 50 removals were lost");
+}
+
+#[test]
+fn what_is_held_is_counted_until_it_is_dropped() {
+    let disk = disk_with_durable_file(1);
+    let file = disk.open(Path::new(FILE)).unwrap();
+    let map = file.map().unwrap();
+    assert_eq!((disk.open_files(), disk.maps(), disk.used_bytes()), (1, 1, 4096));
+    drop((file, map));
+    assert_eq!((disk.open_files(), disk.maps()), (0, 0));
+}
+
+#[test]
 fn a_failed_sync_loses_pages_and_the_next_one_says_nothing() {
     let disk = disk_with_durable_file(7);
     let file = disk.open(Path::new(FILE)).unwrap();

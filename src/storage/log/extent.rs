@@ -78,8 +78,13 @@ fn read_header(file: &dyn IoFile) -> io::Result<Option<SegmentHeader>> {
 pub fn extent(file: Arc<dyn IoFile>, segment: &CutSegment) -> io::Result<Extent> {
     let damaged = |what: String| Extent { end_offset: segment.file_bytes, damage: Some(what) };
     let Some(file_id) = segment.file_id else { return Ok(damaged("its header cannot be read".to_owned())) };
-    let mut scan = Scan::new(file, file_id)?;
+    // A power cut may leave a new segment's header and take its first block; the next segment follows on the one before.
+    let is_empty = read_header(&*file)?.is_some_and(|header| header.first_block_seq > segment.last_block_seq);
     let mut at = SEGMENT_HEADER_BYTES as u64;
+    if is_empty {
+        return Ok(Extent { end_offset: at.min(segment.file_bytes), damage: None });
+    }
+    let mut scan = Scan::new(file, file_id)?;
     let mut expected = None;
     loop {
         let header = match scan.at(at)? {

@@ -73,6 +73,9 @@ struct Replay<'a> {
     /// Lost blocks since the last table of heads: each may have held one frame of any partition.
     unresolved: u64,
     last: Option<Predecessor>,
+    /// A file that the checkpoint names and that is not there, by sequence and last block: lost, unless the checkpoint
+    /// covers all that was in it.
+    absent: Option<(u64, u64)>,
     /// The last block said that its segment ends.
     sealed: bool,
     /// The last block said that the process ended on purpose.
@@ -105,6 +108,7 @@ impl<'a> Replay<'a> {
             seen_max: 0,
             unresolved: 0,
             last: None,
+            absent: None,
             sealed: false,
             clean: false,
             report: RecoveryReport::default(),
@@ -176,13 +180,28 @@ impl<'a> Replay<'a> {
         if self.expected != 0 && prev.last_block_seq >= self.expected {
             self.lose_file(prev.seq, self.expected..prev.last_block_seq + 1, capacity);
         } else if hinted_missing && prev.last_block_seq > 0 {
-            self.lose_file(prev.seq, prev.last_block_seq..prev.last_block_seq + 1, capacity);
+            self.absent = Some((prev.seq, prev.last_block_seq));
         }
         self.expected = first_block_seq;
         self.prev_crc = Some(prev.last_crc);
         self.capacity = capacity;
         // The first segment of all: nothing can have been before it.
         self.heads_known |= prev == Predecessor::default();
+    }
+
+    /// What the first segment says of the one before it, if it can be read: where each partition stood then.
+    fn judge_absent(&mut self, heads: &Heads) {
+        let reaches = |partition: &PartitionId, lsn| self.from.lsns.get(partition).is_some_and(|from| *from >= lsn);
+        if heads.iter().all(|(partition, head)| reaches(partition, head.lsn)) {
+            self.absent = None;
+        }
+        self.lose_absent();
+    }
+
+    fn lose_absent(&mut self) {
+        if let Some((seq, last_block_seq)) = self.absent.take() {
+            self.lose_file(seq, last_block_seq..last_block_seq + 1, self.capacity);
+        }
     }
 
     /// The blocks of a file that is gone, or that was reported already as not being the segment it should be.
@@ -289,6 +308,7 @@ impl<'a> Replay<'a> {
                 None => break,
             }
         }
+        self.lose_absent();
         Ok(table)
     }
 
@@ -400,6 +420,7 @@ impl<'a> Replay<'a> {
                 self.unresolved += 1;
             }
         } else if let Some(heads) = heads::decode(body) {
+            self.judge_absent(&heads);
             self.note_heads(seq, heads, table);
         }
         self.expected = header.block_seq + 1;

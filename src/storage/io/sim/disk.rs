@@ -8,11 +8,12 @@ use crate::storage::io::{DirEntry, Io, IoFile, Space};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher as _},
     io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -59,6 +60,8 @@ struct State {
     dice: Dice,
     calls: u64,
     syncs: u64,
+    /// Digest of every call so far, in order: what was called, on what, with which bytes.
+    history: u64,
     faults: BTreeMap<u64, Fault>,
     sync_faults: BTreeMap<u64, Fault>,
     crashed: bool,
@@ -71,7 +74,33 @@ struct State {
 #[derive(Clone)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
+    held: Arc<Held>,
     seed: u64,
+}
+
+/// What programs hold at the moment.
+#[derive(Default)]
+struct Held {
+    files: AtomicU64,
+    maps: AtomicU64,
+}
+
+/// A map that counts while a slice of it lives.
+struct Map {
+    bytes: Vec<u8>,
+    held: Arc<Held>,
+}
+
+impl AsRef<[u8]> for Map {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        self.held.maps.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 fn crashed() -> io::Error {
@@ -100,13 +129,14 @@ impl SimDisk {
             dice,
             calls: 0,
             syncs: 0,
+            history: 0,
             faults: BTreeMap::new(),
             sync_faults: BTreeMap::new(),
             crashed: false,
             capacity,
             locks: BTreeSet::new(),
         };
-        Self { state: Arc::new(Mutex::new(state)), seed }
+        Self { state: Arc::new(Mutex::new(state)), held: Arc::default(), seed }
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
@@ -125,6 +155,26 @@ impl SimDisk {
     /// Syncs of files and directories so far.
     pub fn syncs(&self) -> u64 {
         self.with(|state| state.syncs)
+    }
+
+    /// Tells two runs apart: the same when both made the same calls in the same order with the same bytes.
+    pub fn history(&self) -> u64 {
+        self.with(|state| state.history)
+    }
+
+    /// Handles that are open.
+    pub fn open_files(&self) -> u64 {
+        self.held.files.load(Ordering::Relaxed)
+    }
+
+    /// Maps of which a slice lives.
+    pub fn maps(&self) -> u64 {
+        self.held.maps.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of every file that has a name.
+    pub fn used_bytes(&self) -> u64 {
+        self.with(|state| state.used())
     }
 
     /// Makes the call with this number go wrong.
@@ -170,8 +220,7 @@ impl SimDisk {
                 names.cut_power(&mut dice);
                 inodes.values_mut().for_each(|inode| inode.cut_power(&mut dice));
             }
-            let used = |id: &u64| names.seen.values().any(|node| *node == Node::File(*id));
-            inodes.retain(|id, _| used(id));
+            inodes.retain(|id, _| names.may_lead_to(*id));
             Self::from_parts(self.seed, inodes, names, state.next_inode, dice, state.capacity)
         })
     }
@@ -211,11 +260,24 @@ impl SimDisk {
         })
     }
 
-    fn call<T>(&self, is_sync: bool, f: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+    /// One call of the operating system; `what` is its name and arguments.
+    fn call<T>(&self, what: impl Hash, f: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+        self.call_or_sync(what, false, f)
+    }
+
+    fn call_or_sync<T>(
+        &self,
+        what: impl Hash,
+        is_sync: bool,
+        f: impl FnOnce(&mut State) -> io::Result<T>,
+    ) -> io::Result<T> {
         self.with(|state| {
             if state.crashed {
                 return Err(crashed());
             }
+            let mut hasher = DefaultHasher::new();
+            (state.history, what).hash(&mut hasher);
+            state.history = hasher.finish();
             let mut fault = state.faults.remove(&state.calls);
             state.calls += 1;
             if is_sync {
@@ -239,11 +301,12 @@ impl SimDisk {
     }
 
     fn handle(&self, inode: u64, writable: bool) -> Arc<dyn IoFile> {
+        self.held.files.fetch_add(1, Ordering::Relaxed);
         Arc::new(SimFile { disk: self.clone(), inode, writable, locked: AtomicBool::new(false) })
     }
 
     fn open_as(&self, path: &Path, writable: bool) -> io::Result<Arc<dyn IoFile>> {
-        match self.call(false, |state| state.names.get(path))? {
+        match self.call(("open", path, writable), |state| state.names.get(path))? {
             Node::File(inode) => Ok(self.handle(inode, writable)),
             Node::Dir => Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")),
         }
@@ -288,7 +351,7 @@ impl Io for SimDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn IoFile>> {
-        let inode = self.call(false, |state| {
+        let inode = self.call(("create", path), |state| {
             let id = state.next_inode;
             state.names.link(path, Node::File(id))?;
             state.next_inode += 1;
@@ -299,14 +362,14 @@ impl Io for SimDisk {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.call(false, |state| {
+        self.call(("create_dir", path), |state| {
             let missing: Vec<&Path> = path.ancestors().take_while(|dir| !state.names.is_dir(dir)).collect();
             missing.into_iter().rev().try_for_each(|dir| state.names.link(dir, Node::Dir))
         })
     }
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        self.call(false, |state| {
+        self.call(("list_dir", path), |state| {
             if !state.names.is_dir(path) {
                 return Err(io::Error::new(io::ErrorKind::NotFound, format!("{} does not exist", path.display())));
             }
@@ -320,29 +383,29 @@ impl Io for SimDisk {
     }
 
     fn fsync_dir(&self, path: &Path) -> io::Result<()> {
-        self.call(true, |state| {
+        self.call_or_sync(("fsync_dir", path), true, |state| {
             state.names.fsync_dir(path);
             Ok(())
         })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call(false, |state| state.names.rename(from, to))
+        self.call(("rename", from, to), |state| state.names.rename(from, to))
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
-        self.call(false, |state| state.names.unlink(path))
+        self.call(("unlink", path), |state| state.names.unlink(path))
     }
 
     fn remove_tree(&self, path: &Path) -> io::Result<()> {
-        self.call(false, |state| {
+        self.call(("remove_tree", path), |state| {
             state.names.get(path)?;
             state.names.below(path).iter().try_for_each(|inside| state.names.unlink(inside))
         })
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.call(false, |state| Ok(state.names.get(path).is_ok()))
+        self.call(("exists", path), |state| Ok(state.names.get(path).is_ok()))
     }
 
     /// There are no links here.
@@ -350,8 +413,12 @@ impl Io for SimDisk {
         Ok(path.to_owned())
     }
 
+    /// No call that is counted: it is asked now and then, by the clock.
     fn space(&self, _path: &Path) -> io::Result<Space> {
-        self.call(false, |state| Ok(Space { free: state.capacity.saturating_sub(state.used()), total: state.capacity }))
+        self.with(|state| match state.crashed {
+            true => Err(crashed()),
+            false => Ok(Space { free: state.capacity.saturating_sub(state.used()), total: state.capacity }),
+        })
     }
 }
 
@@ -371,7 +438,7 @@ impl SimFile {
 impl IoFile for SimFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.check_writable()?;
-        self.disk.call(false, |state| {
+        self.disk.call(("write_at", self.inode, offset, bytes.len(), crc32fast::hash(bytes)), |state| {
             state.grow(self.inode, offset + bytes.len() as u64)?;
             state.inode(self.inode)?.write(bytes, offset as usize);
             Ok(())
@@ -379,7 +446,7 @@ impl IoFile for SimFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.disk.call(false, |state| {
+        self.disk.call(("read_at", self.inode, offset, buffer.len()), |state| {
             let seen = &state.inode(self.inode)?.seen;
             let start = (offset as usize).min(seen.len());
             let len = buffer.len().min(seen.len() - start);
@@ -391,7 +458,7 @@ impl IoFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let result = self.disk.call(true, |state| {
+        let result = self.disk.call_or_sync(("sync", self.inode), true, |state| {
             state.inode(self.inode)?.sync();
             Ok(())
         });
@@ -408,12 +475,12 @@ impl IoFile for SimFile {
     }
 
     fn len(&self) -> io::Result<u64> {
-        self.disk.call(false, |state| Ok(state.inode(self.inode)?.seen.len() as u64))
+        self.disk.call(("len", self.inode), |state| Ok(state.inode(self.inode)?.seen.len() as u64))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.check_writable()?;
-        self.disk.call(false, |state| {
+        self.disk.call(("set_len", self.inode, len), |state| {
             state.grow(self.inode, len)?;
             state.inode(self.inode)?.set_len(len as usize);
             Ok(())
@@ -422,7 +489,7 @@ impl IoFile for SimFile {
 
     fn allocate(&self, len: u64) -> io::Result<()> {
         self.check_writable()?;
-        self.disk.call(false, |state| {
+        self.disk.call(("allocate", self.inode, len), |state| {
             state.grow(self.inode, len)?;
             let inode = state.inode(self.inode)?;
             let len = inode.seen.len().max(len as usize);
@@ -432,14 +499,16 @@ impl IoFile for SimFile {
     }
 
     fn drop_cache(&self) -> io::Result<()> {
-        self.disk.call(false, |state| {
+        self.disk.call(("drop_cache", self.inode), |state| {
             state.inode(self.inode)?.drop_cache();
             Ok(())
         })
     }
 
     fn map(&self) -> io::Result<Bytes> {
-        self.disk.call(false, |state| Ok(Bytes::from(state.inode(self.inode)?.seen.clone())))
+        let bytes = self.disk.call(("map", self.inode), |state| Ok(state.inode(self.inode)?.seen.clone()))?;
+        self.disk.held.maps.fetch_add(1, Ordering::Relaxed);
+        Ok(Bytes::from_owner(Map { bytes, held: Arc::clone(&self.disk.held) }))
     }
 
     fn try_lock(&self) -> io::Result<bool> {
@@ -453,6 +522,7 @@ impl IoFile for SimFile {
 
 impl Drop for SimFile {
     fn drop(&mut self) {
+        self.disk.held.files.fetch_sub(1, Ordering::Relaxed);
         if self.locked.load(Ordering::Relaxed) {
             self.disk.with(|state| state.locks.remove(&self.inode));
         }

@@ -111,6 +111,14 @@ impl Names {
         Ok(())
     }
 
+    /// Whether a name leads to the file, or may do so after a power cut.
+    pub(super) fn may_lead_to(&self, id: u64) -> bool {
+        let file = Node::File(id);
+        let named = |tree: &BTreeMap<PathBuf, Node>| tree.values().any(|node| *node == file);
+        let pending = |op: &Op| matches!(op, Op::Link(_, node) | Op::Rename(_, _, node) if *node == file);
+        named(&self.seen) || named(&self.durable) || self.pending.iter().any(pending)
+    }
+
     pub(super) fn below(&self, path: &Path) -> Vec<PathBuf> {
         self.seen.keys().filter(|other| other.starts_with(path)).rev().cloned().collect()
     }

@@ -1,7 +1,20 @@
 //! Power cuts at every IO call, in normal work, in recovery and again in the recovery after that.
 
-use super::world::World;
-use crate::storage::io::sim::Fault;
+use super::{
+    support::{DIR, append, open_sim, open_sim_from},
+    world::World,
+};
+use crate::{
+    base::id::{Lsn, PartitionId},
+    storage::{
+        io::{
+            Io as _,
+            sim::{Fault, SimDisk},
+        },
+        log::{LogOptions, LogStore as _, ReplayFrom, segment::segment_path},
+    },
+};
+use std::path::Path;
 
 const OPERATIONS: usize = 25;
 
@@ -113,17 +126,24 @@ fn live(seed: u64) {
     drop(world.open().unwrap());
 }
 
+/// What each of some lives with power cuts did to its disk: how many calls, and a digest of all of them.
+fn histories(seed: u64) -> Vec<(u64, u64)> {
+    let mut world = World::new(seed);
+    let mut lives = Vec::new();
+    for call in [90, 130, 70, u64::MAX] {
+        crash_at(&mut world, call);
+        lives.push((world.disk.calls(), world.disk.history()));
+        world.reboot();
+    }
+    lives
+}
+
 #[test]
-fn the_same_seed_makes_the_same_calls() {
-    let calls = |seed| {
-        let mut world = World::new(seed);
-        let session = world.open().unwrap();
-        let session = world.run(session, OPERATIONS).unwrap();
-        world.close(session);
-        (world.disk.calls(), world.disk.syncs())
-    };
-    assert_eq!(calls(5), calls(5));
-    assert_ne!(calls(5), calls(6));
+fn the_same_seed_makes_the_same_calls_through_every_power_cut() {
+    assert_eq!(histories(5), histories(5));
+    for (one, other) in histories(5).into_iter().zip(histories(6)) {
+        assert_ne!(one.1, other.1);
+    }
 }
 
 #[test]
@@ -147,4 +167,33 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_the_restart_is_correct() {
         sync += 1;
     }
     assert!(sync > 40, "the script has only {sync} syncs");
+}
+
+#[test]
+fn a_segment_that_the_checkpoint_names_and_covers_may_be_gone() {
+    const P: PartitionId = PartitionId(1);
+    let disk = SimDisk::new(1);
+    let options = LogOptions { segment_bytes: 64 << 10, ..LogOptions::small() };
+    let opened = open_sim(&disk, &options).unwrap();
+    let mut writer = opened.log.acquire(P).unwrap();
+    // A checkpoint notes where the log is, and the log goes on before it looks at the partitions.
+    let position = opened.log.position();
+    let mut newest = Lsn(0);
+    while opened.log.position().segment == position.segment {
+        newest = append(&opened.log, &mut *writer, 9000).unwrap().lsn;
+    }
+    writer.trim(newest);
+    assert!(!disk.exists(&segment_path(Path::new(DIR), position.segment)).unwrap());
+    drop((writer, opened));
+    let report = |lsn| {
+        let from =
+            ReplayFrom { segment: Some(position.segment), lsns: [(P, lsn)].into(), durable_seq: position.durable_seq };
+        open_sim_from(&disk.fork(), &options, &from).unwrap().report
+    };
+    let last_in_it = Lsn(newest.0 - 1);
+    for covered in [newest, last_in_it] {
+        assert!(!report(covered).degraded, "{:?}", report(covered));
+    }
+    let missed = report(Lsn(last_in_it.0 - 1));
+    assert_eq!((missed.corrupt.len(), missed.corrupt[0].segment), (1, position.segment), "{missed:?}");
 }

@@ -4,7 +4,10 @@ use super::support::{DIR, STORE, append, open_sim};
 use crate::{
     base::id::PartitionId,
     storage::{
-        io::{Io as _, sim::SimDisk},
+        io::{
+            Io as _,
+            sim::{Fault, SimDisk},
+        },
         log::{
             LogOptions, LogStore as _,
             extent::{cut, extent},
@@ -96,4 +99,29 @@ fn a_pin_gives_way_when_growth_is_refused_and_not_before() {
             "{free} MiB are free"
         );
     }
+}
+
+#[test]
+fn a_segment_that_lost_its_first_block_with_the_power_ends_at_its_header() {
+    let mut empty = 0;
+    for call in 0..60 {
+        let disk = SimDisk::new(call);
+        let opened = open_sim(&disk, &options()).unwrap();
+        let mut writer = opened.log.acquire(P).unwrap();
+        append(&opened.log, &mut *writer, 100).unwrap();
+        drop((writer, opened));
+        let disk = disk.restart_process();
+        disk.fault_at(call, Fault::Crash);
+        drop(open_sim(&disk, &options()));
+        let disk = disk.reboot();
+        let opened = open_sim(&disk, &options()).unwrap();
+        let found = opened.log.pin().unwrap().cut();
+        let dir = Path::new(DIR);
+        for segment in cut(&disk, dir, STORE, &found.segments, found.position.durable_seq).unwrap() {
+            let extent = extent(disk.open_read(&segment_path(dir, segment.seq)).unwrap(), &segment).unwrap();
+            assert_eq!(extent.damage, None, "call {call}, segment {}", segment.seq);
+            empty += u64::from(extent.end_offset == 4096);
+        }
+    }
+    assert!(empty > 0, "no power cut came at the right moment");
 }

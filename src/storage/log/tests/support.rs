@@ -41,9 +41,22 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Entropy for Counter {
     fn fill(&mut self, bytes: &mut [u8]) {
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
-        bytes.iter_mut().zip(id.iter().cycle()).for_each(|(byte, id)| *byte = *id);
+        spread(NEXT_ID.fetch_add(1, Ordering::Relaxed), bytes);
     }
+}
+
+/// Ids that never repeat for who shares the counter, and are the same in every run.
+pub(super) struct Numbered(pub(super) Arc<AtomicU64>);
+
+impl Entropy for Numbered {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        spread(self.0.fetch_add(1, Ordering::Relaxed), bytes);
+    }
+}
+
+fn spread(id: u64, bytes: &mut [u8]) {
+    let id = id.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+    bytes.iter_mut().zip(id.iter().cycle()).for_each(|(byte, id)| *byte = *id);
 }
 
 pub(super) fn host(io: Arc<dyn Io>) -> LogHost {
@@ -66,9 +79,12 @@ pub(super) fn open_sim(disk: &SimDisk, options: &LogOptions) -> Result<Opened, O
 }
 
 pub(super) fn open_sim_from(disk: &SimDisk, options: &LogOptions, from: &ReplayFrom) -> Result<Opened, OpenError> {
+    open_host(host(Arc::new(disk.clone())), options, from)
+}
+
+pub(super) fn open_host(host: LogHost, options: &LogOptions, from: &ReplayFrom) -> Result<Opened, OpenError> {
     let mut frames = Vec::new();
-    let (log, report) =
-        open_at(Arc::new(disk.clone()), Path::new(DIR), options, from, &mut |frame| frames.push(frame))?;
+    let (log, report) = LocalLog::open(host, Path::new(DIR), STORE, options, from, &mut |frame| frames.push(frame))?;
     Ok(Opened { log, report, frames })
 }
 

@@ -3,7 +3,7 @@
 //! What was acknowledged must be there with the same bytes. What was in flight at a crash may be there or not, but
 //! what a recovery left out never comes back, and what it showed never goes away.
 
-use super::support::{Opened, open_sim_from};
+use super::support::{Numbered, Opened, host, open_host};
 use crate::{
     base::{
         id::{Location, Lsn, PartitionId},
@@ -11,13 +11,15 @@ use crate::{
     },
     storage::{
         io::sim::SimDisk,
-        log::{AppendError, FrameBuilder, LogOptions, LogStore as _, LogWriter, OpenError, ReadError, ReplayFrom},
+        log::{
+            AppendError, FrameBuilder, LogHost, LogOptions, LogStore as _, LogWriter, OpenError, ReadError, ReplayFrom,
+        },
     },
 };
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicU64},
 };
 
 /// A frame as the user knows it: its one entry's place, and the nonce that its body is made of.
@@ -41,6 +43,7 @@ pub(super) struct World {
     options: LogOptions,
     rng: SmallRng,
     nonce: u64,
+    file_ids: Arc<AtomicU64>,
     accounts: BTreeMap<PartitionId, Account>,
     checkpoint: ReplayFrom,
     /// Recovery replays from the checkpoint, or from the oldest segment.
@@ -68,6 +71,7 @@ impl World {
             options: LogOptions { segment_bytes: 64 << 10, hot_tail_bytes: 16 << 10, ..LogOptions::small() },
             rng: SmallRng::seed_from_u64(seed),
             nonce: seed << 32,
+            file_ids: Arc::new(AtomicU64::new(1)),
             accounts: BTreeMap::new(),
             checkpoint: ReplayFrom::default(),
             use_checkpoint: true,
@@ -78,7 +82,9 @@ impl World {
     /// Opens the log and compares what it replays with what was promised.
     pub(super) fn open(&mut self) -> Result<Session, OpenError> {
         let from = if self.use_checkpoint { self.checkpoint.clone() } else { ReplayFrom::default() };
-        let opened = open_sim_from(&self.disk, &self.options, &from)?;
+        let entropy = Box::new(Numbered(Arc::clone(&self.file_ids)));
+        let host = LogHost { entropy, ..host(Arc::new(self.disk.clone())) };
+        let opened = open_host(host, &self.options, &from)?;
         assert!(!opened.report.degraded, "a power cut is no damage: {:?}", opened.report);
         self.compare(&opened, &from);
         let mut writers = Vec::new();

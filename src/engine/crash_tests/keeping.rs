@@ -1,0 +1,85 @@
+//! Operators at work on an engine: backups, which are restored in the end, and checks of what is stored.
+
+use super::{
+    load::{Oracles, Site, check},
+    machine::Machine,
+    oracle::Window,
+};
+use crate::{
+    engine::{backup::BackupStep, options::EngineOptions},
+    storage::{
+        backup::{Finding, Points, points::Wanted, restore, verify},
+        index::memory::MemoryDisk,
+        io::sim::SimDisk,
+        store::IndexKind,
+    },
+};
+use std::{collections::BTreeMap, ops::ControlFlow, path::Path, sync::Mutex};
+
+const BACKUPS: &str = "/backups";
+const RESTORED: &str = "/restored";
+
+/// A backup that was reported complete, and what was told of the messages before it began and until it ended.
+pub(super) struct Taken {
+    name: String,
+    windows: BTreeMap<&'static str, Window>,
+}
+
+/// Adds a restore point.
+pub(super) async fn back_up(site: Site<'_>, taken: &Mutex<Vec<Taken>>) -> Option<()> {
+    let before: Oracles = site.oracles.copy();
+    let mut running = site.unless_cut(site.engine.start_backup(BACKUPS.into()))?;
+    let point = loop {
+        match site.unless_cut(running.next().await?)? {
+            BackupStep::Progress { .. } => {}
+            BackupStep::Done(point) => break point,
+        }
+    };
+    assert_eq!(point.damage, Vec::<String>::new());
+    let windows = before.until(&site.oracles.copy());
+    taken.lock().expect("taken").push(Taken { name: point.name, windows });
+    Some(())
+}
+
+fn findings(disk: &SimDisk) -> Option<Vec<Finding>> {
+    let points = Points::read(disk, Path::new(BACKUPS)).ok()?;
+    verify(disk, &points, &mut |_| ControlFlow::Continue(())).ok()
+}
+
+/// Reads every restore point while the engine runs.
+pub(super) fn verify_backups(site: Site<'_>) -> Option<()> {
+    let findings = findings(&site.machine.disk);
+    if !site.machine.disk.has_crashed() {
+        assert_eq!(findings, Some(Vec::new()));
+    }
+    Some(())
+}
+
+/// Reads the whole log while the engine runs.
+pub(super) async fn verify_log(site: Site<'_>) -> Option<()> {
+    let mut progress = site.unless_cut(site.engine.verify_storage(0))?;
+    while !progress.borrow().done {
+        progress.changed().await.ok()?;
+    }
+    let problems = progress.borrow().problems.clone();
+    assert!(problems.is_empty() || site.machine.disk.has_crashed(), "{problems:?}");
+    Some(())
+}
+
+/// Every backup that was reported complete is there and sound; the chosen one becomes a store that has what it should.
+pub(super) async fn check_backups(machine: &mut Machine, taken: &[Taken], chosen: usize, what: &str) {
+    let Some(wanted) = taken.get(chosen) else { return };
+    let points = Points::read(&machine.disk, Path::new(BACKUPS)).expect("there are backups");
+    assert_eq!(findings(&machine.disk), Some(Vec::new()), "{what}");
+    for taken in taken {
+        points.find(&Wanted::Named(taken.name.clone())).expect("what was reported complete is listed");
+    }
+    let point = points.find(&Wanted::Named(wanted.name.clone())).expect("it is listed");
+    let done = restore(&machine.disk, &points.dir, point, Path::new(RESTORED), &mut |_| ControlFlow::Continue(()));
+    assert_eq!(done.expect("restored").lost, Vec::<String>::new(), "{what}");
+    let index = IndexKind::Memory(MemoryDisk::default());
+    let options = EngineOptions { data_dir: RESTORED.into(), index, ..machine.options() };
+    let engine = machine.start_with(&options).expect("a restored store opens");
+    check(machine, &engine, &wanted.windows, &format!("{what}, backup {} of {}", chosen + 1, taken.len())).await;
+    engine.close();
+}
