@@ -18,6 +18,8 @@ mod evacuate;
 mod evacuate_tests;
 pub mod figures;
 mod gate;
+#[cfg(test)]
+mod golden_tests;
 mod host;
 mod image;
 mod inbox;
