@@ -13,18 +13,30 @@ type Pages = BTreeMap<(QueueId, u64), Vec<u8>>;
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDisk(Arc<Mutex<Synced>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Synced {
     generation: u64,
     mark: IndexMark,
     pages: Pages,
     condemned: Option<String>,
+    /// Every write fails.
+    broken: bool,
 }
 
 impl MemoryDisk {
     /// Loses the index.
     pub fn erase(&self) {
         *self.lock() = Synced::default();
+    }
+
+    /// From now on every write fails, or no longer.
+    pub fn set_broken(&self, broken: bool) {
+        self.lock().broken = broken;
+    }
+
+    /// A copy that shares nothing.
+    pub fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.lock().clone())))
     }
 
     /// Flips the lowest bit of the last byte of a page; returns whether the page is there.
@@ -89,6 +101,9 @@ fn reason_against(synced: &Synced, position: IndexPosition) -> Option<String> {
 
 impl IndexStore for MemoryIndex {
     fn put(&mut self, queue: QueueId, page: u64, payload: &[u8]) -> Result<(), IndexError> {
+        if self.disk.lock().broken {
+            return Err(IndexError::Failed("the disk of the test is broken".to_owned()));
+        }
         let bytes = page::encode(queue, page, payload)?;
         self.pages.insert((queue, page), bytes);
         Ok(())
@@ -108,6 +123,7 @@ impl IndexStore for MemoryIndex {
     fn start_over(&mut self) -> Result<(), IndexError> {
         self.generation += 1;
         self.pages.clear();
+        self.disk.lock().condemned = None;
         Ok(())
     }
 

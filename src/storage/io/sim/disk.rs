@@ -198,7 +198,7 @@ impl SimDisk {
     /// What a program would read: the whole file.
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
         self.with(|state| match state.names.get(path) {
-            Ok(Node::File(id)) => state.inodes.get(&id).map(|inode| inode.seen.clone()),
+            Ok(Node::File(id)) => state.inodes.get(&id).map(|inode| inode.seen.to_vec()),
             Ok(Node::Dir) | Err(_) => None,
         })
     }
@@ -434,7 +434,7 @@ impl IoFile for SimFile {
     }
 
     fn map(&self) -> io::Result<Bytes> {
-        self.disk.call(false, |state| Ok(Bytes::from(state.inode(self.inode)?.seen.clone())))
+        self.disk.call(false, |state| Ok(Bytes::from(state.inode(self.inode)?.seen.to_vec())))
     }
 
     fn try_lock(&self) -> io::Result<bool> {
