@@ -141,7 +141,8 @@ async fn a_backup_of_version_1_is_restored() {
     assert!(findings.is_empty(), "{findings:?}");
     let point = points.find(&Wanted::Newest).expect("a restore point");
     let dir = whole.path().join("restored");
-    backup::restore(&SysIo, &points.dir, point, &dir, &mut |_| ControlFlow::Continue(())).expect("restores");
+    let restored = backup::restore(&SysIo, &points.dir, point, &dir, &mut |_| ControlFlow::Continue(()));
+    assert_eq!(restored.expect("restores").lost, Vec::<String>::new());
     check_keys(&dir);
     let engine = start(&dir, LOOKED_AT);
     check_common(&engine).await;

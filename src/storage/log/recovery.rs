@@ -9,6 +9,7 @@ use super::{
     block::{BLOCK_HEADER_BYTES, BlockHeader, flags},
     frame::{self, Depth, SealedFrame},
     heads::{self, Head, Heads},
+    layout::PAGE_BYTES,
     options::ReplayFrom,
     report::{LostFrames, LostRange, OpenError, RecoveryReport, ReplayedFrame},
     scan::{Found, Scan},
@@ -276,7 +277,8 @@ impl<'a> Replay<'a> {
             }
             let hole = self.look_at_hole(&mut scan, at, end)?;
             let floor = if is_last { self.from.durable_seq } else { 0 };
-            let durable = hole.durable.max(end.unwrap_or(floor));
+            let cut = is_last.then(|| self.cut_off(file, at, &found, scan.len)).flatten();
+            let durable = hole.durable.max(end.or(cut).unwrap_or_default()).max(floor);
             if self.expected > durable {
                 if is_last {
                     self.report.torn_bytes_dropped = hole.extent - at;
@@ -307,6 +309,19 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    /// The last block there can have been, when the newest file was cut off where the expected one stands. A file in use is
+    /// never shorter than it was made, so that is damage and no crash.
+    fn cut_off(&self, file: &SegmentFile, at: u64, found: &Found, len: u64) -> Option<u64> {
+        let FileState::Live(header) = &file.state else { return None };
+        let needed = match found {
+            Found::Block(..) => return None,
+            Found::BadBody(block, _) => at + (BLOCK_HEADER_BYTES + block.body_len as usize) as u64,
+            Found::Nothing(_) => at + BLOCK_HEADER_BYTES as u64,
+        };
+        let pages = header.capacity.saturating_sub(at).div_ceil(PAGE_BYTES as u64);
+        (pages > 0 && len < needed.min(header.capacity)).then(|| self.expected + pages - 1)
+    }
+
     fn is_expected(&self, header: &BlockHeader) -> bool {
         header.block_seq == self.expected && self.prev_crc.is_none_or(|crc| crc == header.prev_header_crc)
     }
@@ -323,7 +338,7 @@ impl<'a> Replay<'a> {
             if hole.next.is_none() && header.block_seq > expected && in_range {
                 hole.next = Some((found_at, header.block_seq));
             }
-            from = found_at + super::layout::PAGE_BYTES as u64;
+            from = found_at + PAGE_BYTES as u64;
         }
         Ok(hole)
     }
