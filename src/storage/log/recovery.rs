@@ -117,6 +117,7 @@ impl<'a> Replay<'a> {
         let mut sealed: Vec<Arc<Sealed>> = survey.older.iter().map(|seq| Arc::new(Sealed::unknown(*seq))).collect();
         let (mut tables, mut unused) = (Vec::new(), Vec::new());
         let ends = ends(&survey.files);
+        let capacity_max = survey.files.iter().filter_map(capacity).max().unwrap_or_default();
         let in_use = |file: &SegmentFile| matches!(file.state, FileState::Live(_) | FileState::Headless { .. });
         let last_in_use = survey.files.iter().rposition(in_use);
         for (index, file) in survey.files.iter().enumerate() {
@@ -131,6 +132,9 @@ impl<'a> Replay<'a> {
                 }
                 FileState::Headless { file_id, what } => {
                     self.lose(file.seq, 0..SEGMENT_HEADER_BYTES as u64, 0..0, what);
+                    if self.capacity == 0 {
+                        self.capacity = capacity_max;
+                    }
                     *file_id
                 }
                 FileState::Live(header) => {
@@ -452,8 +456,9 @@ impl<'a> Replay<'a> {
             } else if head.chain != 0 && header.prev_chain != 0 && head.chain != header.prev_chain {
                 self.lose(seq, at..at + frame.bytes.len() as u64, 0..0, "a frame does not follow the one before it");
             }
-        } else if self.heads_known && self.unresolved > 0 && header.lsn.0 > 1 {
-            self.lose_frames(partition, Lsn(1), Lsn(header.lsn.0 - 1));
+        } else if self.unresolved > 0 && header.lsn.0 > 1 {
+            let first = self.first_lost(partition, Lsn(header.lsn.0 - 1));
+            self.lose_frames(partition, first, Lsn(header.lsn.0 - 1));
         }
         self.heads.insert(partition, head_after(&frame));
         table.push(partition, header.lsn, at);
@@ -470,6 +475,7 @@ impl<'a> Replay<'a> {
             let known = match self.heads.get(&partition) {
                 Some(known) => Some(known.lsn),
                 None if self.heads_known => Some(Lsn(0)),
+                None if self.unresolved > 0 => Some(Lsn(self.first_lost(partition, head.lsn).0 - 1)),
                 None => self.from.lsns.get(&partition).copied(),
             };
             if let Some(known) = known
@@ -490,12 +496,24 @@ impl<'a> Replay<'a> {
         self.unresolved = 0;
     }
 
+    /// The first frame of a partition never seen that may be lost when `last` is: a lost block held one of it at most.
+    fn first_lost(&self, partition: PartitionId, last: Lsn) -> Lsn {
+        if self.heads_known {
+            return Lsn(1);
+        }
+        let in_checkpoint = self.from.lsns.get(&partition).copied().unwrap_or_default();
+        Lsn((last.0 + 1).saturating_sub(self.unresolved).max(in_checkpoint.0 + 1))
+    }
+
     fn lose(&mut self, segment: u64, offsets: std::ops::Range<u64>, blocks: std::ops::Range<u64>, what: &str) {
         let what = what.to_owned();
         self.report.corrupt.push(LostRange { segment, offsets, blocks, frames: Vec::new(), what });
     }
 
     fn lose_frames(&mut self, partition: PartitionId, first: Lsn, last: Lsn) {
+        if first > last {
+            return;
+        }
         if self.report.corrupt.is_empty() {
             let segment = self.last.map_or(0, |last| last.seq);
             self.lose(segment, 0..0, 0..0, "frames are missing between intact blocks");
@@ -503,6 +521,13 @@ impl<'a> Replay<'a> {
         if let Some(range) = self.report.corrupt.last_mut() {
             range.frames.push(LostFrames { partition, first, last });
         }
+    }
+}
+
+fn capacity(file: &SegmentFile) -> Option<u64> {
+    match &file.state {
+        FileState::Live(header) => Some(header.capacity),
+        FileState::Unused | FileState::Headless { .. } | FileState::Foreign { .. } => None,
     }
 }
 
