@@ -208,7 +208,7 @@ table! {
     /// The log and what is derived from it.
     "storage" storage: Storage {
         /// Bytes of one file of the log. Files are filled with zeros ahead of use, so they take their whole size at once.
-        segment_size: Size = "64MiB" in "1MiB" .. "4GiB";
+        segment_size: Size = "64MiB" in "4MiB" .. "4GiB";
         /// How long a commit waits for more writers to share its sync. 0ms: only those that wait already share it.
         group_commit_delay: Time = "0ms" in "0ms" .. "100ms";
         /// Below this share of free disk nothing that grows is accepted; receiving and deleting go on. It is accepted again by

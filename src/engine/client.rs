@@ -108,6 +108,7 @@ impl Engine {
     ) -> Result<Vec<Result<SentMessage, Refusal>>, Refusal> {
         self.0.refuse_growth_when_full()?;
         let bytes = batch.messages.iter().map(|message| message.size as usize).sum();
+        self.0.refuse_oversized(batch.messages.len(), bytes)?;
         self.ask(queue.partition, bytes, |answer| Command::Send { queue: queue.id, batch, answer }).await
     }
 

@@ -17,6 +17,8 @@ mod evacuate;
 #[cfg(test)]
 mod evacuate_tests;
 pub mod figures;
+#[cfg(test)]
+mod full_tests;
 mod gate;
 #[cfg(test)]
 mod golden_tests;

@@ -33,7 +33,7 @@ ERA_SECONDS = (0.05, 2.0)
 DRAIN_SECONDS_MAX = 120
 SETTINGS = {
     # Small, so that segments rotate and checkpoints are written between any two kills.
-    "FOREBAY__STORAGE__SEGMENT_SIZE": "2MiB",
+    "FOREBAY__STORAGE__SEGMENT_SIZE": "4MiB",
     "FOREBAY__STORAGE__INDEX__CHECKPOINT_INTERVAL": "300ms",
 }
 

@@ -1,7 +1,8 @@
 //! The loop of a partition's thread: take what waits, decide, apply, write; let replies out when the disk has them.
 //!
 //! One append is in flight at a time; what is decided meanwhile fills the next frame. A frame past its soft size makes
-//! the thread stop taking commands until the append before it is done: the inbox is bounded, so the callers hear of it.
+//! the thread stop executing commands until the append before it is done: the inbox is bounded, so the callers hear of it,
+//! and no frame outgrows a block.
 
 use super::{state::State, timers::Timers, waiters::Waiters};
 use crate::{
@@ -24,8 +25,9 @@ use crate::{
     storage::log::{FrameBuilder, LogWriter},
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, mpsc},
+    time::Duration,
 };
 
 /// The room of a frame when the ones before were small.
@@ -65,6 +67,10 @@ pub(crate) struct Worker {
     /// Moves of the open frame, to be carried once it is durable.
     pub(super) moved: Vec<OutboxItem>,
     open: Option<FrameBuilder>,
+    /// Commands that wait for the next frame, because the open one is full.
+    backlog: VecDeque<Command>,
+    /// The open frame is full at this size; one command may exceed it.
+    frame_soft_bytes: usize,
     /// About as long as the latest frames.
     frame_room: usize,
     in_flight: Option<Lsn>,
@@ -85,6 +91,7 @@ impl Worker {
         state.open_for_leases();
         let touched = state.queues.keys().copied().collect();
         let next_lsn = writer.next_lsn();
+        let frame_soft_bytes = limits::FRAME_SOFT_BYTES.min(writer.frame_bytes_max() / 4);
         Self {
             state,
             shared,
@@ -97,6 +104,8 @@ impl Worker {
             touched,
             moved: Vec::new(),
             open: None,
+            backlog: VecDeque::new(),
+            frame_soft_bytes,
             frame_room: 0,
             in_flight: None,
             next_lsn,
@@ -123,13 +132,19 @@ impl Worker {
     }
 
     fn take(&self) -> Option<Taken<Command>> {
-        let full = self.open.as_ref().is_some_and(|frame| frame.len() >= limits::FRAME_SOFT_BYTES);
-        if full && self.in_flight.is_some() {
+        if self.is_frame_full() && self.in_flight.is_some() {
             return self.inbox.wait(false, 0, None);
+        }
+        if !self.backlog.is_empty() {
+            return self.inbox.wait(false, 0, Some(Duration::ZERO));
         }
         let deadline = [self.timers.next(), self.waiters.next_deadline()].into_iter().flatten().min();
         let wait = remaining(self.shared.clock.now(), deadline);
-        self.inbox.wait(true, limits::FRAME_SOFT_BYTES, wait)
+        self.inbox.wait(true, self.frame_soft_bytes, wait)
+    }
+
+    fn is_frame_full(&self) -> bool {
+        self.open.as_ref().is_some_and(|frame| frame.len() >= self.frame_soft_bytes)
     }
 
     /// Logical time: what the clock says, but never back.
@@ -143,7 +158,11 @@ impl Worker {
             // The disk is free: give it what gathered before working on.
             self.submit();
         }
-        for command in taken.commands {
+        self.backlog.extend(taken.commands);
+        // What a command writes is not known before: a receive of a thousand messages carries no bytes itself.
+        while !self.is_frame_full()
+            && let Some(command) = self.backlog.pop_front()
+        {
             self.execute(command);
         }
     }

@@ -41,6 +41,7 @@ const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 pub struct LocalLog {
     pub(super) inner: Arc<Commit>,
     segment_bytes: u64,
+    frame_bytes_max: usize,
     commit_thread: Mutex<Option<JoinHandle<()>>>,
     upkeep_thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -73,6 +74,7 @@ impl LocalLog {
         pool.adopt_free_files()?;
         let seq = recovered.next_segment_seq;
         let appender = Appender::start(pool.make_now(seq)?, recovered.continuation)?;
+        let frame_bytes_max = appender.body_max();
         let table = Table::starting_at(&appender.heads);
         let active = (seq, Arc::clone(appender.reader()), table);
         let segments = Segments::new(
@@ -89,6 +91,7 @@ impl LocalLog {
         let log = Self {
             inner: Arc::new(commit),
             segment_bytes: options.segment_bytes,
+            frame_bytes_max,
             commit_thread: Mutex::default(),
             upkeep_thread: Mutex::default(),
         };
@@ -133,6 +136,11 @@ impl LocalLog {
     /// Keeps every segment where it is while the pin lives. None while another one does.
     pub fn pin(&self) -> Option<Pin> {
         self.inner.segments.pin().then(|| Pin(Arc::clone(&self.inner)))
+    }
+
+    /// The longest frame that is taken.
+    pub fn frame_bytes_max(&self) -> usize {
+        self.frame_bytes_max
     }
 
     /// Segments there are, the active one included.
@@ -248,7 +256,8 @@ impl LogStore for LocalLog {
         };
         let fence = answer?;
         let epoch = Epoch(fence);
-        Ok(Box::new(LocalWriter { inner: Arc::clone(&self.inner), partition, epoch, next: fence.next() }))
+        let (inner, frame_bytes_max) = (Arc::clone(&self.inner), self.frame_bytes_max);
+        Ok(Box::new(LocalWriter { inner, partition, epoch, next: fence.next(), frame_bytes_max }))
     }
 
     fn reader(&self) -> Arc<dyn LogReader> {
@@ -277,6 +286,7 @@ struct LocalWriter {
     partition: PartitionId,
     epoch: Epoch,
     next: Lsn,
+    frame_bytes_max: usize,
 }
 
 impl LogWriter for LocalWriter {
@@ -290,6 +300,10 @@ impl LogWriter for LocalWriter {
 
     fn next_lsn(&self) -> Lsn {
         self.next
+    }
+
+    fn frame_bytes_max(&self) -> usize {
+        self.frame_bytes_max
     }
 
     fn memory(&self, room: usize) -> BytesMut {
