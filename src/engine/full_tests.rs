@@ -1,17 +1,37 @@
 //! Limits of the disk and of the log: what is refused, and what goes on.
 
-use super::tests::{message, options, queue, receive, send, start_with};
+use super::tests::{ack, message, options, path, queue, receive, send, start_with};
 use crate::{
     base::reason::Reason,
-    engine::{definition::QueueOptions, message::SendBatch, options::EngineOptions},
+    engine::{client::Engine, definition::QueueOptions, message::SendBatch, options::EngineOptions},
     storage::log::LogOptions,
 };
-use std::path::Path;
+use std::{path::Path, time::Duration};
 use tokio::task::JoinSet;
 
 fn small_segments(dir: &Path) -> EngineOptions {
     let log = LogOptions { segment_bytes: 64 << 10, ..options(dir).log };
     EngineOptions { partitions: 1, log, ..options(dir) }
+}
+
+/// Every disk is too full for this one.
+fn full(dir: &Path) -> EngineOptions {
+    let log = LogOptions { min_free_percent: 100, min_free_bytes: u64::MAX, ..options(dir).log };
+    EngineOptions { log, ..options(dir) }
+}
+
+async fn until(what: &str, reached: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if reached() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("it was not reached that {what}");
+}
+
+async fn until_full(engine: &Engine) {
+    until("the disk counts as full", || engine.status().alarms.iter().any(|alarm| alarm == "DISK_LOW")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,5 +67,36 @@ async fn more_than_the_log_takes_at_once_is_refused_and_the_rest_goes_on() {
     assert_eq!(refused.reason, Reason::MessageTooLarge, "{refused:?}");
     let sent = engine.send(&orders, batch(10)).await.expect("fits");
     assert!(sent.iter().all(Result::is_ok));
+    engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_nothing_new_is_made_and_what_is_there_can_go() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start_with(&options(dir.path()));
+    for name in ["orders", "dead"] {
+        let made = queue(&engine, name, QueueOptions::default()).await;
+        send(&engine, &made, &["a", "b"], None).await;
+    }
+    engine.close();
+
+    let engine = start_with(&full(dir.path()));
+    until_full(&engine).await;
+    let orders = engine.find_queue(&path("orders")).expect("kept");
+    let refused =
+        engine.create_queue(path("new"), QueueOptions::default()).await.expect_err("a queue grows the catalog");
+    assert_eq!(refused.reason, Reason::StorageFull);
+    let again = engine.create_queue(path("orders"), QueueOptions::default()).await.expect("it is there");
+    assert!(again.existed);
+    let batch = SendBatch { messages: vec![message("c", None)], sender: "tester".into(), producer: None };
+    assert_eq!(engine.send(&orders, batch).await.expect_err("a message").reason, Reason::StorageFull);
+    let dead = engine.find_queue(&path("dead")).expect("kept");
+    let moved = engine.start_redrive(&dead, Some(orders.id), 0).await.expect_err("messages are written anew");
+    assert_eq!(moved.reason, Reason::StorageFull);
+    let got = receive(&engine, &orders, 10).await;
+    assert_eq!(got.len(), 2);
+    ack(&engine, &orders, &got).await;
+    engine.purge(&dead).await.expect("purged");
+    engine.delete_queue(dead.id, None).await.expect("deleted");
     engine.close();
 }
