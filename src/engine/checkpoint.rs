@@ -47,6 +47,8 @@ pub(crate) struct Checkpointer {
     pub(crate) page_lsns: PageLsns,
     /// Pages of earlier images that no commit covered yet.
     pub(crate) pending: BTreeMap<(QueueId, u64), (Lsn, Option<Page>)>,
+    /// The next checkpoint begins a new index and puts every page into it.
+    pub(crate) index_failed: bool,
     /// Where the log stood at the last commit.
     pub(crate) last: Option<LogPosition>,
     /// What the log may take besides twice what lives in it.
@@ -79,7 +81,10 @@ impl Checkpointer {
 
     pub(crate) fn run(&mut self) -> Result<(), CheckpointError> {
         let position = self.log.position();
-        let images = self.freeze()?;
+        if self.index_failed {
+            self.begin_index()?;
+        }
+        let images = self.freeze(self.index_failed)?;
         let queues_gone = self.queues_gone(&images);
         for image in &images {
             self.gather(image);
@@ -97,6 +102,7 @@ impl Checkpointer {
         };
         let committed = self.store.commit_checkpoint(self.index.as_mut(), commit)?;
         self.last = Some(position);
+        self.index_failed = false;
         self.tidy(&queues_gone)?;
         for image in &images {
             let needed = committed.needed_above.get(&image.partition).map_or(Lsn(0), |lsn| lsn.next());
@@ -129,14 +135,22 @@ impl Checkpointer {
         }
     }
 
-    /// Every partition's image, durable.
-    fn freeze(&self) -> Result<Vec<PartitionImage>, CheckpointError> {
+    /// Starts over after a failure. The index that failed goes at once: on a full disk its room is what the new one gets.
+    fn begin_index(&mut self) -> Result<(), IndexError> {
+        self.pending.clear();
+        self.page_lsns.clear();
+        self.index.start_over()?;
+        self.index.forget_old_generations()
+    }
+
+    /// Every partition's image, durable; with all its pages, or with those that changed.
+    fn freeze(&self, all_pages: bool) -> Result<Vec<PartitionImage>, CheckpointError> {
         let answers: Vec<_> = self
             .inboxes
             .iter()
             .map(|inbox| {
                 let (answer, image) = mpsc::channel();
-                inbox.push_internal(Command::Freeze { answer });
+                inbox.push_internal(Command::Freeze { all_pages, answer });
                 image
             })
             .collect();

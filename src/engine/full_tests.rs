@@ -1,12 +1,23 @@
 //! Limits of the disk and of the log: what is refused, and what goes on.
 
-use super::tests::{ack, message, options, path, queue, receive, send, start_with};
+use super::tests::{ack, bodies, message, options, path, queue, receive, send, start_with};
 use crate::{
     base::reason::Reason,
-    engine::{client::Engine, definition::QueueOptions, message::SendBatch, options::EngineOptions},
-    storage::log::LogOptions,
+    engine::{
+        client::Engine,
+        definition::QueueOptions,
+        message::SendBatch,
+        open::open,
+        options::{EngineHost, EngineOptions},
+    },
+    runtime::{SystemClock, SystemEntropy},
+    storage::{checkpoint::FILES, index::memory::MemoryDisk, io::sim::SimDisk, log::LogOptions, store::IndexKind},
 };
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::task::JoinSet;
 
 fn small_segments(dir: &Path) -> EngineOptions {
@@ -99,4 +110,62 @@ async fn on_a_full_disk_nothing_new_is_made_and_what_is_there_can_go() {
     engine.purge(&dead).await.expect("purged");
     engine.delete_queue(dead.id, None).await.expect("deleted");
     engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_failed_is_made_anew_while_the_engine_runs() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let index = MemoryDisk::default();
+    let options = || EngineOptions { index: IndexKind::Memory(index.clone()), ..options(dir.path()) };
+    let engine = start_with(&options());
+    let orders = queue(&engine, "orders", QueueOptions::default()).await;
+    send(&engine, &orders, &["a", "b"], None).await;
+    engine.close();
+
+    let engine = start_with(&options());
+    let has_failed = || engine.status().alarms.iter().any(|alarm| alarm == "INDEX_FAILED");
+    index.set_broken(true);
+    let late = queue(&engine, "late", QueueOptions::default()).await;
+    send(&engine, &late, &["c"], None).await;
+    until("the index fails", has_failed).await;
+    index.set_broken(false);
+    until("the index is back", || !has_failed()).await;
+    engine.close();
+
+    let engine = start_with(&options());
+    assert_eq!(engine.status().recovery.frames, 0, "the index has everything, so nothing is replayed");
+    for (name, expected) in [("orders", vec!["a", "b"]), ("late", vec!["c"])] {
+        let queue = engine.find_queue(&path(name)).expect("kept");
+        assert_eq!(bodies(&receive(&engine, &queue, 10).await), expected);
+    }
+    engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_has_no_room_for_a_checkpoint_does_not_end_the_engine() {
+    let disk = SimDisk::new(1);
+    let ended: Arc<Mutex<Vec<String>>> = Arc::default();
+    let said = ended.clone();
+    let host = EngineHost {
+        io: Arc::new(disk.clone()),
+        clock: Arc::new(SystemClock),
+        entropy: Box::new(|| Box::new(SystemEntropy::default())),
+        fatal: Arc::new(move |why| said.lock().expect("said").push(why)),
+    };
+    let log = LogOptions { drive: crate::storage::log::Drive::Threads, ..LogOptions::small() };
+    let index = IndexKind::Memory(MemoryDisk::default());
+    let engine = open(&EngineOptions { index, log, ..options(Path::new("/data")) }, host).expect("opens");
+    let orders = queue(&engine, "orders", QueueOptions::default()).await;
+    disk.set_capacity(0);
+    send(&engine, &orders, &["a"], None).await;
+    let calls = disk.calls();
+    until("checkpoints were tried", || disk.calls() > calls + 200).await;
+    let checkpoints = || FILES.map(|name| disk.contents(&Path::new("/data").join(name)));
+    let before = checkpoints();
+    assert_eq!(*ended.lock().expect("said"), Vec::<String>::new());
+    disk.set_capacity(1 << 30);
+    until("a checkpoint is written", || checkpoints() != before).await;
+    assert_eq!(bodies(&receive(&engine, &orders, 10).await), ["a"]);
+    engine.close();
+    assert_eq!(*ended.lock().expect("said"), Vec::<String>::new());
 }

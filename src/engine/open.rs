@@ -310,15 +310,14 @@ fn start(
         inboxes,
         page_lsns,
         pending: BTreeMap::new(),
+        index_failed: false,
         last: None,
         log_retain_bytes: options.log_retain_bytes,
         evacuations,
     };
     let (stop_checkpointer, stop) = mpsc::channel();
-    let checkpointer = {
-        let upkeep = upkeep::Upkeep::new(checkpointer, found.alarms.clone(), host.fatal.clone(), options);
-        spawn("checkpointer", &host.fatal, move || upkeep.run(&stop))?
-    };
+    let upkeep = upkeep::Upkeep::new(checkpointer, found.alarms.clone(), host.fatal.clone(), options);
+    let checkpointer = spawn("checkpointer", &host.fatal, move || upkeep.run(&stop))?;
     let (desk, scrub) = start_scrub(options, &host, &log, &found.alarms)?;
     Ok(Engine(Arc::new(Host {
         region: options.region.clone(),

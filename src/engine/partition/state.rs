@@ -103,11 +103,14 @@ impl State {
     }
 
     /// The state, which contains every frame up to `lsn` and perhaps some of the next, with the pages that changed since
-    /// the last image.
-    pub(crate) fn image(&mut self, lsn: Lsn) -> PartitionImage {
+    /// the last image, or with all.
+    pub(crate) fn image(&mut self, lsn: Lsn, all_pages: bool) -> PartitionImage {
         let oldest_moving = self.outbox.values().map(|item| item.location.lsn).min();
         let queues = self.queues.values_mut().map(|queue| {
-            let dirty = queue.take_changes();
+            let mut dirty = queue.take_changes();
+            if all_pages {
+                dirty = queue.page_numbers().into_iter().map(|number| (number, queue.page(number))).collect();
+            }
             QueueImage { id: queue.id(), head: queue.head(), pages: queue.page_numbers(), dirty }
         });
         let queues = queues.collect();

@@ -191,7 +191,7 @@ impl Worker {
                 self.update(id, expected_revision, *options, then);
             }
             Command::Remove { id, expected_revision, then } => self.remove(id, expected_revision, then),
-            Command::Freeze { answer } => self.freeze(answer),
+            Command::Freeze { all_pages, answer } => self.freeze(all_pages, answer),
             Command::Trim { below } => self.writer.trim(below),
             Command::Standing { below, from, answer } => self.standing(below, from, &answer),
             Command::Relocate { moves, then } => self.relocate(moves, then),
@@ -269,10 +269,10 @@ impl Worker {
         self.writer.append(frame, Box::new(done));
     }
 
-    fn freeze(&mut self, answer: mpsc::Sender<Box<crate::engine::image::PartitionImage>>) {
+    fn freeze(&mut self, all_pages: bool, answer: mpsc::Sender<Box<crate::engine::image::PartitionImage>>) {
         // The open frame still fills: the image holds some of it and must not claim it. Replaying all of it converges.
         let covered = self.open.as_ref().map_or_else(|| self.applied(), |open| Lsn(open.lsn.0.saturating_sub(1)));
-        let image = Box::new(self.state.image(covered));
+        let image = Box::new(self.state.image(covered, all_pages));
         // A checkpointer that is gone needs no image.
         self.reply(Box::new(move || drop(answer.send(image))));
     }
