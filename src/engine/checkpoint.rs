@@ -35,6 +35,9 @@ use std::{
 /// The only kind of section there is.
 pub(crate) const SECTION_KIND: u32 = 1;
 
+/// What is retained is at most one in so many parts of the disk.
+const RETAIN_DISK_PARTS: u64 = 4;
+
 pub(crate) type PageLsns = BTreeMap<QueueId, BTreeMap<u64, Lsn>>;
 
 pub(crate) struct Checkpointer {
@@ -118,7 +121,7 @@ impl Checkpointer {
     /// Asks for the log's old end to be emptied when the log is much larger than what lives in it.
     fn evacuate(&self, images: &[PartitionImage]) {
         let live: u64 = images.iter().map(|image| image.live_bytes).sum();
-        let wanted = self.log_retain_bytes.saturating_add(2 * live);
+        let wanted = self.retained().saturating_add(2 * live);
         let ends = match self.log.in_the_way(wanted) {
             Ok(ends) => ends,
             Err(error) => return tracing::warn!(%error, "the log's old end cannot be evacuated"),
@@ -133,6 +136,18 @@ impl Checkpointer {
             // One that is at work already has the same to do.
             let _ = self.evacuations.try_send(jobs);
         }
+    }
+
+    /// What the log may take besides twice what lives in it: on a small disk no more than a part of that, and nothing on one
+    /// that is nearly full, where a few old messages would else keep growth refused for ever.
+    fn retained(&self) -> u64 {
+        if self.log.must_refuse_growth() {
+            return 0;
+        }
+        // A disk that does not tell its size has no part to respect.
+        self.log
+            .space()
+            .map_or(self.log_retain_bytes, |space| self.log_retain_bytes.min(space.total / RETAIN_DISK_PARTS))
     }
 
     /// Starts over after a failure. The index that failed goes at once: on a full disk its room is what the new one gets.

@@ -112,6 +112,35 @@ async fn on_a_full_disk_nothing_new_is_made_and_what_is_there_can_go() {
     engine.close();
 }
 
+fn oldest_segment(dir: &Path) -> u64 {
+    let names = std::fs::read_dir(dir.join("wal")).expect("a log").map(|entry| entry.expect("entry").file_name());
+    let seqs = names.filter_map(|name| name.to_str()?.strip_suffix(".wal")?.parse().ok());
+    seqs.min().expect("a segment")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_an_old_message_does_not_keep_the_log_behind_it() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start_with(&options(dir.path()));
+    let kept = queue(&engine, "kept", QueueOptions::default()).await;
+    send(&engine, &kept, &["old"], None).await;
+    let traffic = queue(&engine, "traffic", QueueOptions::default()).await;
+    let body = "x".repeat(200 << 10);
+    for _ in 0..20 {
+        send(&engine, &traffic, &[&body], None).await;
+        let got = receive(&engine, &traffic, 1).await;
+        ack(&engine, &traffic, &got).await;
+    }
+    engine.close();
+    assert_eq!(oldest_segment(dir.path()), 1, "all that is retained on a disk with room is kept");
+
+    let engine = start_with(&full(dir.path()));
+    until("the old end is gone", || oldest_segment(dir.path()) > 4).await;
+    let kept = engine.find_queue(&path("kept")).expect("kept");
+    assert_eq!(bodies(&receive(&engine, &kept, 10).await), ["old"]);
+    engine.close();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_that_failed_is_made_anew_while_the_engine_runs() {
     let dir = tempfile::tempdir().expect("tempdir");

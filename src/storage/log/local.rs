@@ -24,7 +24,7 @@ use crate::{
         id::{Epoch, Lsn, PartitionId},
         limits::RELOCATE_SEGMENTS,
     },
-    storage::io::{Io, Space},
+    storage::io::{DIRECT_ALIGNMENT, Io, Space},
 };
 use bytes::BytesMut;
 use std::{
@@ -37,6 +37,10 @@ use std::{
 
 /// The smallest segment that still takes a useful frame.
 const SEGMENT_BYTES_MIN: u64 = 64 << 10;
+
+/// A segment is at most one in so many parts of its disk, where that is not less than what a frame of every kind needs.
+const SEGMENT_DISK_PARTS: u64 = 16;
+const SEGMENT_BYTES_FIT_MIN: u64 = 4 << 20;
 
 pub struct LocalLog {
     pub(super) inner: Arc<Commit>,
@@ -63,6 +67,7 @@ impl LocalLog {
         check(options)?;
         let io = Arc::clone(&host.io);
         prepare_dirs(&*io, dir)?;
+        let options = &fitted(&*io, dir, options)?;
         let recovered = recover(&*io, dir, store_uuid, from, visit)?;
         let report = recovered.report.clone();
         if report.degraded && options.corruption == super::CorruptionPolicy::Strict {
@@ -211,6 +216,13 @@ fn check(options: &LogOptions) -> Result<(), OpenError> {
         return Err(OpenError::Option { name: "segment_bytes", found, limit });
     }
     Ok(())
+}
+
+/// On a small disk a segment is a part of it, so that the one in use, the next and the reserve leave the most of it.
+fn fitted(io: &dyn Io, dir: &Path, options: &LogOptions) -> io::Result<LogOptions> {
+    let share = io.space(dir)?.total / SEGMENT_DISK_PARTS;
+    let fitting = (share - share % DIRECT_ALIGNMENT as u64).max(SEGMENT_BYTES_FIT_MIN);
+    Ok(LogOptions { segment_bytes: options.segment_bytes.min(fitting), ..options.clone() })
 }
 
 fn prepare_dirs(io: &dyn Io, dir: &Path) -> io::Result<()> {

@@ -140,3 +140,16 @@ fn a_log_that_was_closed_on_a_full_disk_opens_from_its_reserve() {
     assert!(opened.report.clean_shutdown);
     assert_eq!(opened.log.acquire(P).unwrap().epoch().0, Lsn(3));
 }
+
+#[test]
+fn on_a_small_disk_a_segment_is_a_part_of_it() {
+    for (disk_mib, segment_mib) in [(32, 4), (160, 10), (1024, 16)] {
+        let disk = SimDisk::new(1);
+        disk.set_capacity(disk_mib << 20);
+        let options = LogOptions { segment_bytes: 16 << 20, recycle_keep: 0, ..LogOptions::small() };
+        let opened = open_sim(&disk, &options).unwrap();
+        let bytes = disk.contents(&super::damage::path(1)).unwrap().len();
+        assert_eq!(bytes, segment_mib << 20, "on {disk_mib} MiB");
+        assert!(!opened.log.must_refuse_growth());
+    }
+}
