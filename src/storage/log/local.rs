@@ -11,7 +11,7 @@ use super::{
     heads::Heads,
     options::{Drive, LogHost, LogOptions, LogPosition, ReplayFrom},
     pin::Pin,
-    pool::Pool,
+    pool::{Pool, Prepared, SEGMENT_BYTES_MIN},
     recovery::{Recovered, recover},
     report::{OpenError, RecoveryReport, ReplayedFrame},
     scrub::Scrubber,
@@ -24,7 +24,7 @@ use crate::{
         id::{Epoch, Lsn, PartitionId},
         limits::RELOCATE_SEGMENTS,
     },
-    storage::io::{DIRECT_ALIGNMENT, Io, Space},
+    storage::io::{DIRECT_ALIGNMENT, Io, Space, is_no_space},
 };
 use bytes::BytesMut;
 use std::{
@@ -34,9 +34,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
 };
-
-/// The smallest segment that still takes a useful frame.
-const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 
 /// A segment is at most one in so many parts of its disk, where that is not less than what a frame of every kind needs.
 const SEGMENT_DISK_PARTS: u64 = 16;
@@ -78,7 +75,8 @@ impl LocalLog {
         drop_leftovers(&*io, dir, &recovered)?;
         pool.adopt_free_files()?;
         let seq = recovered.next_segment_seq;
-        let appender = Appender::start(pool.make_now(seq)?, recovered.continuation)?;
+        let first = first_segment(&pool, seq, recovered.tail)?;
+        let appender = Appender::start(first, recovered.continuation, options.segment_bytes)?;
         let frame_bytes_max = appender.body_max();
         let table = Table::starting_at(&appender.heads);
         let active = (seq, Arc::clone(appender.reader()), table);
@@ -206,6 +204,18 @@ impl Drop for LocalLog {
         self.inner.close(false);
         join(&self.commit_thread);
         join(&self.upkeep_thread);
+    }
+}
+
+/// The segment in which the log goes on. When the disk has no room for one, what is unused of the newest one gives some: every
+/// start needs a segment, and a disk that stays full must not run out of them.
+fn first_segment(pool: &Pool, seq: u64, tail: Option<(u64, u64)>) -> io::Result<Prepared> {
+    match (pool.make_now(seq), tail) {
+        (Err(error), Some((newest, end))) if is_no_space(&error) => {
+            pool.cut(newest, end)?;
+            pool.make_smaller(seq)
+        }
+        (made, _) => made,
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Recovered {
     pub(super) continuation: Continuation,
     pub(super) next_segment_seq: u64,
     pub(super) sealed: Vec<Arc<Sealed>>,
+    /// The newest segment, and from where on nothing of it says anything. None when damage leaves that open.
+    pub(super) tail: Option<(u64, u64)>,
     /// Tables that have no side file yet.
     pub(super) tables: Vec<(u64, u64, Arc<Table>)>,
     /// Files that never held anything.
@@ -74,6 +76,7 @@ struct Replay<'a> {
     /// Lost blocks since the last table of heads: each may have held one frame of any partition.
     unresolved: u64,
     last: Option<Predecessor>,
+    tail: Option<(u64, u64)>,
     /// The last block said that its segment ends.
     sealed: bool,
     /// The last block said that the process ended on purpose.
@@ -106,6 +109,7 @@ impl<'a> Replay<'a> {
             seen_max: 0,
             unresolved: 0,
             last: None,
+            tail: None,
             sealed: false,
             clean: false,
             report: RecoveryReport::default(),
@@ -247,7 +251,8 @@ impl<'a> Replay<'a> {
         };
         let next_segment_seq = survey.seq_max.max(self.from.segment.unwrap_or_default()) + 1;
         let (orphans, report) = (survey.orphans, self.report);
-        Recovered { continuation, next_segment_seq, sealed, tables, unused, orphans, report }
+        let tail = self.tail.filter(|(seq, _)| report.corrupt.iter().all(|range| range.segment != *seq));
+        Recovered { continuation, next_segment_seq, sealed, tail, tables, unused, orphans, report }
     }
 
     /// Reads the blocks of one segment up to its end.
@@ -270,6 +275,7 @@ impl<'a> Replay<'a> {
             self.expect_first_of(file.seq, &mut scan)?;
         }
         self.sealed = false;
+        let mut extent = 0;
         while !self.sealed && end.is_none_or(|last| self.expected <= last) {
             let found = scan.at(at)?;
             if let Found::Block(header, body) = &found
@@ -285,6 +291,7 @@ impl<'a> Replay<'a> {
             let durable = hole.durable.max(end.or(cut).unwrap_or_default()).max(floor);
             if self.expected > durable {
                 if is_last {
+                    extent = hole.extent;
                     self.report.torn_bytes_dropped = hole.extent - at;
                     self.clean &= hole.extent == at;
                 }
@@ -294,6 +301,10 @@ impl<'a> Replay<'a> {
                 Some(next) => at = next,
                 None => break,
             }
+        }
+        if is_last {
+            // With the page behind it, which shows that no block stands there.
+            self.tail = Some((file.seq, at.max(extent) + PAGE_BYTES as u64));
         }
         Ok(table)
     }
