@@ -11,6 +11,8 @@ pub mod client;
 mod command;
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod damage_tests;
 pub mod definition;
 mod directory;
 mod evacuate;
