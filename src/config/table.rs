@@ -207,8 +207,9 @@ table! {
 
     /// The log and what is derived from it.
     "storage" storage: Storage {
-        /// Bytes of one file of the log. Files are filled with zeros ahead of use, so they take their whole size at once.
-        segment_size: Size = "64MiB" in "16MiB" .. "4GiB";
+        /// Bytes of one file of the log. Files are filled with zeros ahead of use, so they take their whole size at once. On a
+        /// small disk they are a sixteenth of it, but 4MiB at least.
+        segment_size: Size = "64MiB" in "4MiB" .. "4GiB";
         /// How long a commit waits for more writers to share its sync. 0ms: only those that wait already share it.
         group_commit_delay: Time = "0ms" in "0ms" .. "100ms";
         /// Below this share of free disk nothing that grows is accepted; receiving and deleting go on. It is accepted again by
@@ -219,7 +220,7 @@ table! {
         /// Bytes of the newest entries kept in memory, so that consumers who keep up never read the disk.
         hot_tail: Size = "32MiB" in "0B" .. "64GiB";
         /// Bytes that the log may take besides twice what lives in it. Past that, what lives at its old end is written anew at
-        /// its head, and the end is given back.
+        /// its head, and the end is given back. On a small disk it is a quarter of it, on a nearly full one nothing.
         log_retain: Size = "1GiB" in "64MiB" .. "16TiB";
         /// Whether the log is written past the page cache, where the file system can: less work and waiting a commit. With
         /// false what was written lately is read back from memory, which helps late consumers on a slow disk.

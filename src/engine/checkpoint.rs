@@ -35,6 +35,9 @@ use std::{
 /// The only kind of section there is.
 pub(crate) const SECTION_KIND: u32 = 1;
 
+/// What is retained is at most one in so many parts of the disk.
+const RETAIN_DISK_PARTS: u64 = 4;
+
 /// By queue and number of the page.
 pub(crate) type PageLsns = BTreeMap<(QueueId, u64), Lsn>;
 
@@ -48,6 +51,8 @@ pub(crate) struct Checkpointer {
     pub(crate) page_lsns: PageLsns,
     /// Pages of earlier images that no commit covered yet.
     pub(crate) pending: BTreeMap<(QueueId, u64), (Lsn, Option<Page>)>,
+    /// The next checkpoint begins a new index and puts every page into it.
+    pub(crate) index_failed: bool,
     /// Where the log stood at the last commit.
     pub(crate) last: Option<LogPosition>,
     /// What the log may take besides twice what lives in it.
@@ -80,7 +85,10 @@ impl Checkpointer {
 
     pub(crate) fn run(&mut self) -> Result<(), CheckpointError> {
         let position = self.log.position();
-        let images = self.freeze()?;
+        if self.index_failed {
+            self.begin_index()?;
+        }
+        let images = self.freeze(self.index_failed)?;
         let queues_gone = self.queues_gone(&images);
         for image in &images {
             self.gather(image);
@@ -98,6 +106,7 @@ impl Checkpointer {
         };
         let committed = self.store.commit_checkpoint(self.index.as_mut(), commit)?;
         self.last = Some(position);
+        self.index_failed = false;
         self.tidy(&queues_gone)?;
         for image in &images {
             let needed = committed.needed_above.get(&image.partition).map_or(Lsn(0), |lsn| lsn.next());
@@ -113,7 +122,7 @@ impl Checkpointer {
     /// Asks for the log's old end to be emptied when the log is much larger than what lives in it.
     fn evacuate(&self, images: &[PartitionImage]) {
         let live: u64 = images.iter().map(|image| image.live_bytes).sum();
-        let wanted = self.log_retain_bytes.saturating_add(2 * live);
+        let wanted = self.retained().saturating_add(2 * live);
         let ends = match self.log.in_the_way(wanted) {
             Ok(ends) => ends,
             Err(error) => return tracing::warn!(%error, "the log's old end cannot be evacuated"),
@@ -130,14 +139,34 @@ impl Checkpointer {
         }
     }
 
-    /// Every partition's image, durable.
-    fn freeze(&self) -> Result<Vec<PartitionImage>, CheckpointError> {
+    /// What the log may take besides twice what lives in it: on a small disk no more than a part of that, and nothing on one
+    /// that is nearly full, where a few old messages would else keep growth refused for ever.
+    fn retained(&self) -> u64 {
+        if self.log.must_refuse_growth() {
+            return 0;
+        }
+        // A disk that does not tell its size has no part to respect.
+        self.log
+            .space()
+            .map_or(self.log_retain_bytes, |space| self.log_retain_bytes.min(space.total / RETAIN_DISK_PARTS))
+    }
+
+    /// Starts over after a failure. The index that failed goes at once: on a full disk its room is what the new one gets.
+    fn begin_index(&mut self) -> Result<(), IndexError> {
+        self.pending.clear();
+        self.page_lsns.clear();
+        self.index.start_over()?;
+        self.index.forget_old_generations()
+    }
+
+    /// Every partition's image, durable; with all its pages, or with those that changed.
+    fn freeze(&self, all_pages: bool) -> Result<Vec<PartitionImage>, CheckpointError> {
         let answers: Vec<_> = self
             .inboxes
             .iter()
             .map(|inbox| {
                 let (answer, image) = mpsc::channel();
-                inbox.push_internal(Command::Freeze { answer });
+                inbox.push_internal(Command::Freeze { all_pages, answer });
                 image
             })
             .collect();

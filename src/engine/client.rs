@@ -74,8 +74,11 @@ impl Engine {
         self.0.shared.directory.list(namespace, prefix, after, limit)
     }
 
-    /// Creates a queue, or returns the one of that name as it is.
+    /// Creates a queue, or returns the one of that name as it is, also when there is no room for a new one.
     pub async fn create_queue(&self, path: QueuePath, options: QueueOptions) -> Result<Created, Refusal> {
+        if self.find_queue(&path).is_err() {
+            self.0.refuse_growth_when_full()?;
+        }
         let answer = self
             .ask_catalog(|then: Then<CatalogAnswer>| Command::Create { path, options: Box::new(options), then })
             .await?;
@@ -108,6 +111,7 @@ impl Engine {
     ) -> Result<Vec<Result<SentMessage, Refusal>>, Refusal> {
         self.0.refuse_growth_when_full()?;
         let bytes = batch.messages.iter().map(|message| message.size as usize).sum();
+        self.0.refuse_oversized(batch.messages.len(), bytes)?;
         self.ask(queue.partition, bytes, |answer| Command::Send { queue: queue.id, batch, answer }).await
     }
 
@@ -257,6 +261,7 @@ impl Engine {
         destination: Option<QueueId>,
         max_messages_per_second: u32,
     ) -> Result<Redrive, Refusal> {
+        self.0.refuse_growth_when_full()?;
         let (queue, id, rate) = (source.id, self.0.new_redrive_id(), max_messages_per_second);
         let command = |answer| Command::StartRedrive { queue, id, to: destination, rate, answer };
         self.ask(source.partition, 0, command).await

@@ -128,6 +128,8 @@ pub(crate) enum Command {
     },
     // The checkpointer.
     Freeze {
+        /// Every page, not only those that changed.
+        all_pages: bool,
         answer: std::sync::mpsc::Sender<Box<PartitionImage>>,
     },
     Trim {

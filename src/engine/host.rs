@@ -34,6 +34,9 @@ use std::{
     time::Duration,
 };
 
+/// What an entry takes besides body and attributes, at most about.
+const ENTRY_BYTES_MAX: usize = 512;
+
 /// What the broker says of itself.
 #[derive(Clone, Debug, Default)]
 pub struct EngineStatus {
@@ -135,6 +138,17 @@ impl Host {
             return Err(Refusal::new(Reason::StorageFull, "the disk is nearly full: nothing that grows is accepted"));
         }
         Ok(())
+    }
+
+    /// One call becomes part of one frame of the log, which has to have room for it beside others.
+    pub(super) fn refuse_oversized(&self, messages: usize, bytes: usize) -> Result<(), Refusal> {
+        let limit = self.log.frame_bytes_max() / 8 * 5;
+        let size = bytes + messages * ENTRY_BYTES_MAX;
+        if size <= limit {
+            return Ok(());
+        }
+        let message = format!("the messages of one call take {size} bytes; the log takes {limit} at once: send fewer");
+        Err(Refusal::new(Reason::MessageTooLarge, message).at("messages").with("size", size).with("limit", limit))
     }
 
     pub(super) fn report_unreadable(&self, queue: &QueueDefinition, seq: MessageSeq, error: &Unreadable) {

@@ -11,13 +11,19 @@ pub mod client;
 mod command;
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod damage_tests;
 pub mod definition;
 mod directory;
 mod evacuate;
 #[cfg(test)]
 mod evacuate_tests;
 pub mod figures;
+#[cfg(test)]
+mod full_tests;
 mod gate;
+#[cfg(test)]
+mod golden_tests;
 mod host;
 mod image;
 mod inbox;

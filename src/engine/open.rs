@@ -268,7 +268,6 @@ fn start(
             region: options.region.clone(),
         },
         in_flight_max: options.in_flight_max,
-        frame_bytes: limits::FRAME_SOFT_BYTES.min(step_bytes(options)),
         fatal: host.fatal.clone(),
     };
     reconcile(&shared, &states);
@@ -280,7 +279,8 @@ fn start(
         let (shared, reader) = (shared.clone(), reader.clone());
         spawn("outbox", &host.fatal, move || outbox::pump(&shared, &reader, &items))?
     };
-    let step = limits::RELOCATE_BYTES.min(step_bytes(options));
+    // What a frame takes at once must fit into a block of a segment with what is in it already.
+    let step = limits::RELOCATE_BYTES.min(log.frame_bytes_max() / 8);
     let (evacuations, evacuation) = start_evacuation(&host, &inboxes, &reader, step)?;
     let checkpointer = Checkpointer {
         store: opened.store,
@@ -290,15 +290,14 @@ fn start(
         inboxes,
         page_lsns,
         pending: BTreeMap::new(),
+        index_failed: false,
         last: None,
         log_retain_bytes: options.log_retain_bytes,
         evacuations,
     };
     let (stop_checkpointer, stop) = mpsc::channel();
-    let checkpointer = {
-        let upkeep = upkeep::Upkeep::new(checkpointer, found.alarms.clone(), host.fatal.clone(), options);
-        spawn("checkpointer", &host.fatal, move || upkeep.run(&stop))?
-    };
+    let upkeep = upkeep::Upkeep::new(checkpointer, found.alarms.clone(), host.fatal.clone(), options);
+    let checkpointer = spawn("checkpointer", &host.fatal, move || upkeep.run(&stop))?;
     let (desk, scrub) = start_scrub(options, &host, &log, &found.alarms)?;
     Ok(Engine(Arc::new(Host {
         region: options.region.clone(),
@@ -316,11 +315,6 @@ fn start(
         numbers: AtomicU64::new(1),
         threads: Mutex::new(Some(Threads { stop_checkpointer, checkpointer, scrub, partitions, pump, evacuation })),
     })))
-}
-
-/// A frame that is full to this, and what is added to it at once, must fit into a block of a segment.
-fn step_bytes(options: &EngineOptions) -> usize {
-    usize::try_from(options.log.segment_bytes / 8).unwrap_or(usize::MAX)
 }
 
 fn start_evacuation(

@@ -72,13 +72,14 @@ impl Upkeep {
             }
             Err(CheckpointError::Closing) => {}
             Err(CheckpointError::Index(error)) | Err(CheckpointError::Commit(CommitError::Index(error))) => {
-                tracing::error!(%error, "the index failed; the next start rebuilds it from the log");
+                tracing::error!(%error, "the index failed; the next checkpoint begins a new one");
                 self.alarms.set("INDEX_FAILED", true);
+                self.checkpointer.index_failed = true;
                 if let Err(error) = self.checkpointer.index.condemn(&error.to_string()) {
                     tracing::error!(%error, "the index could not be set aside");
                 }
             }
-            Err(CheckpointError::Commit(CommitError::File(error))) if error.is_no_space() => {
+            Err(CheckpointError::Commit(error)) if error.is_no_space() => {
                 tracing::warn!(%error, "no room for a checkpoint; the log keeps everything meanwhile");
             }
             Err(CheckpointError::Commit(error)) => (self.fatal)(format!("writing a checkpoint failed: {error}")),

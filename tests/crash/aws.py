@@ -159,7 +159,7 @@ def main():
     print(f"seed {arguments.seed}", flush=True)
     passed = failed = 0
     try:
-        settings = {"FOREBAY__STORAGE__SEGMENT_SIZE": "2MiB"}
+        settings = {"FOREBAY__STORAGE__SEGMENT_SIZE": "4MiB"}
         with servers.running(**settings) as server:
             load = Load(server, arguments.seed)
             for kill in range(1, arguments.kills + 1):

@@ -37,7 +37,7 @@ DRAIN_SECONDS_MAX = 120
 ARRIVAL_SECONDS_MAX = 30
 SETTINGS = {
     # Small, so that segments rotate and checkpoints are written between any two kills.
-    "FOREBAY__STORAGE__SEGMENT_SIZE": "2MiB",
+    "FOREBAY__STORAGE__SEGMENT_SIZE": "4MiB",
     "FOREBAY__STORAGE__INDEX__CHECKPOINT_INTERVAL": "300ms",
 }
 

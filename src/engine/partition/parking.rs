@@ -208,18 +208,24 @@ impl Queues {
         from_there.map(|(id, _)| *id).collect()
     }
 
-    /// Every queue for a checkpoint, with the pages that changed since the last one.
-    pub(crate) fn images(&mut self) -> Vec<QueueImage> {
+    /// Every queue for a checkpoint, with the pages that changed since the last one, or with all.
+    pub(crate) fn images(&mut self, all_pages: bool) -> Vec<QueueImage> {
         let image = |(&id, kept): (&QueueId, &mut Kept)| match kept {
             Kept::Awake(queue) => {
-                let dirty = queue.take_changes();
+                let mut dirty = queue.take_changes();
+                if all_pages {
+                    dirty = queue.page_numbers().into_iter().map(|number| (number, queue.page(number))).collect();
+                }
                 QueueImage { id, head: HeadImage::Awake(Box::new(queue.head())), pages: queue.page_numbers(), dirty }
             }
             Kept::Parked(parked) => QueueImage {
                 id,
                 head: HeadImage::Parked(parked.head.clone()),
                 pages: parked.pages.iter().map(|(number, _)| *number).collect(),
-                dirty: Vec::new(),
+                dirty: match all_pages {
+                    true => parked.pages.iter().map(|(number, page)| (*number, Some(page.clone()))).collect(),
+                    false => Vec::new(),
+                },
             },
         };
         self.all.iter_mut().map(image).collect()
@@ -292,7 +298,7 @@ mod tests {
         put(&mut queues, ID, 5);
         queues.park(ID);
         assert!(!is_parked(&queues, ID), "a change that no checkpoint took keeps it awake");
-        let before = queues.images().pop().expect("one queue");
+        let before = queues.images(false).pop().expect("one queue");
         assert_eq!(before.dirty.len(), 1);
         let head = queues.get(ID).expect("awake").head();
 
@@ -310,7 +316,7 @@ mod tests {
         assert_eq!(queues.settings(ID), Some(Settings::default()));
         let retention = Settings::default().retention;
         assert_eq!(queues.deadline(ID), Some(Timestamp(1000) + retention));
-        let parked = queues.images().pop().expect("one queue");
+        let parked = queues.images(false).pop().expect("one queue");
         assert_eq!((parked.pages, parked.dirty.len()), (before.pages, 0));
 
         let queue = queues.wake(ID).expect("the queue is there");

@@ -109,10 +109,10 @@ impl State {
     }
 
     /// The state, which contains every frame up to `lsn` and perhaps some of the next, with the pages that changed since
-    /// the last image.
-    pub(crate) fn image(&mut self, lsn: Lsn) -> PartitionImage {
+    /// the last image, or with all.
+    pub(crate) fn image(&mut self, lsn: Lsn, all_pages: bool) -> PartitionImage {
         let oldest_moving = self.outbox.values().map(|item| item.location.lsn).min();
-        let queues = self.queues.images();
+        let queues = self.queues.images(all_pages);
         // Exact now that the changes were taken.
         let (oldest_queued, live_bytes) = self.queues.needed();
         let oldest = [oldest_queued, oldest_moving, Some(lsn.next())].into_iter().flatten().min();

@@ -1,7 +1,8 @@
 //! The loop of a partition's thread: take what waits, decide, apply, write; let replies out when the disk has them.
 //!
 //! One append is in flight at a time; what is decided meanwhile fills the next frame. A frame past its soft size makes
-//! the thread stop taking commands until the append before it is done: the inbox is bounded, so the callers hear of it.
+//! the thread stop executing commands until the append before it is done: the inbox is bounded, so the callers hear of it,
+//! and no frame outgrows a block.
 
 use super::{state::State, timers::Timers, waiters::Waiters};
 use crate::{
@@ -39,8 +40,6 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Arc<[Arc<Inbox<Command>>]>,
     pub(crate) rules: CatalogRules,
     pub(crate) in_flight_max: usize,
-    /// A partition adds nothing to a frame past this size; one command may exceed it.
-    pub(crate) frame_bytes: usize,
     /// Called when an append fails: nothing can be acknowledged any more.
     pub(crate) fatal: Arc<dyn Fn(String) + Send + Sync>,
 }
@@ -69,6 +68,8 @@ pub(crate) struct Worker {
     /// Moves of the open frame, to be carried once it is durable.
     pub(super) moved: Vec<OutboxItem>,
     open: Option<FrameBuilder>,
+    /// The open frame is full at this size; one command may exceed it.
+    frame_soft_bytes: usize,
     /// About as long as the latest frames.
     frame_room: usize,
     in_flight: Option<Lsn>,
@@ -93,6 +94,7 @@ impl Worker {
         }
         let next_lsn = writer.next_lsn();
         let gate = Arc::new(Gate::new(Lsn(next_lsn.0.saturating_sub(1))));
+        let frame_soft_bytes = limits::FRAME_SOFT_BYTES.min(writer.frame_bytes_max() / 4);
         Self {
             state,
             shared,
@@ -107,6 +109,7 @@ impl Worker {
             park_at: Some(now + limits::PARK_AFTER),
             moved: Vec::new(),
             open: None,
+            frame_soft_bytes,
             frame_room: 0,
             in_flight: None,
             next_lsn,
@@ -137,7 +140,7 @@ impl Worker {
         }
         let deadline = [self.timers.next(), self.waiters.next_deadline(), self.park_at].into_iter().flatten().min();
         let wait = remaining(self.shared.clock.now(), deadline);
-        self.inbox.wait(true, limits::FRAME_SOFT_BYTES, wait)
+        self.inbox.wait(true, self.frame_soft_bytes, wait)
     }
 
     /// Logical time: what the clock says, but never back.
@@ -164,7 +167,7 @@ impl Worker {
     }
 
     fn is_full(&self) -> bool {
-        self.open.as_ref().is_some_and(|frame| frame.len() >= self.shared.frame_bytes)
+        self.open.as_ref().is_some_and(|frame| frame.len() >= self.frame_soft_bytes)
     }
 
     /// Hands a full frame over before anything is added to it: one that outgrows a block cannot be written. None: the
@@ -205,7 +208,7 @@ impl Worker {
                 self.update(id, expected_revision, *options, then);
             }
             Command::Remove { id, expected_revision, then } => self.remove(id, expected_revision, then),
-            Command::Freeze { answer } => self.freeze(answer),
+            Command::Freeze { all_pages, answer } => self.freeze(all_pages, answer),
             Command::Trim { below } => self.writer.trim(below),
             Command::Standing { below, from, answer } => self.standing(below, from, &answer),
             Command::Relocate { moves, then } => self.relocate(moves, then),
@@ -285,9 +288,9 @@ impl Worker {
         self.writer.append(frame, Box::new(done));
     }
 
-    fn freeze(&mut self, answer: mpsc::Sender<Box<crate::engine::image::PartitionImage>>) {
+    fn freeze(&mut self, all_pages: bool, answer: mpsc::Sender<Box<crate::engine::image::PartitionImage>>) {
         // The open frame still fills: the image holds some of it and must not claim it. Replaying all of it converges.
-        let image = Box::new(self.state.image(self.submitted()));
+        let image = Box::new(self.state.image(self.submitted(), all_pages));
         self.park_idle();
         // A checkpointer that is gone needs no image.
         self.reply(Box::new(move || drop(answer.send(image))));
@@ -329,6 +332,10 @@ mod tests {
             BytesMut::with_capacity(room)
         }
 
+        fn frame_bytes_max(&self) -> usize {
+            limits::BLOCK_BODY_BYTES
+        }
+
         fn append(&mut self, frame: FrameBuilder, _done: AppendDone) {
             self.0 = frame.lsn.next();
         }
@@ -345,12 +352,19 @@ mod tests {
             inboxes: Arc::new([Arc::clone(&inbox)]),
             rules: CatalogRules { partitions: 1, queues_max: 1, recreate_wait: Duration::ZERO, region },
             in_flight_max: 1,
-            frame_bytes: limits::FRAME_SOFT_BYTES,
             fatal: Arc::new(|why| panic!("{why}")),
         };
         let entropy = Box::new(Seeded(SmallRng::seed_from_u64(1)));
         let transfers = mpsc::channel().0;
-        Worker::new(State::new(PartitionId(0)), shared, transfers, inbox, Box::new(Silent(Lsn(2))), entropy, Timestamp(1))
+        Worker::new(
+            State::new(PartitionId(0)),
+            shared,
+            transfers,
+            inbox,
+            Box::new(Silent(Lsn(2))),
+            entropy,
+            Timestamp(1),
+        )
     }
 
     #[test]
@@ -360,7 +374,7 @@ mod tests {
         worker.submit();
         let (answer, image) = mpsc::channel();
         // The inbox hears of the frame first, and the gate a moment later.
-        worker.handle(Taken { commands: [Command::Freeze { answer }].into(), durable: Some(Lsn(2)) });
+        worker.handle(Taken { commands: [Command::Freeze { all_pages: false, answer }].into(), durable: Some(Lsn(2)) });
         worker.gate.open(Lsn(2));
         assert_eq!(image.try_recv().expect("an image").lsn, Lsn(2));
     }

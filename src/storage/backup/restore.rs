@@ -6,9 +6,9 @@
 use super::{BackupError, OnProgress, Progress, copy::copy, manifest::File, points::Point};
 use crate::storage::{
     access, checkpoint,
-    file_error::at,
+    file_error::{FileError, at},
     identity,
-    io::Io,
+    io::{DIRECT_ALIGNMENT, Io},
     log::{LostRange, examine},
     snapshot,
     store::{self, WAL_DIRECTORY},
@@ -58,6 +58,9 @@ pub fn restore(
         copy_back(io, dir, data_dir, file, step)?;
         done_bytes += file.bytes;
     }
+    for segment in manifest.segments.iter().filter(|segment| !segment.sealed) {
+        show_end(io, data_dir, &segment.file)?;
+    }
     checkpoint::create_files(io, data_dir)?;
     for name in below {
         let path = data_dir.join(name);
@@ -90,6 +93,15 @@ fn copy_back(
     }
     let found = format!("its {bytes} bytes have the CRC {crc:08x}");
     Err(BackupError::Damaged { path, what: format!("{found}, its manifest says {} and {:08x}", file.bytes, file.crc) })
+}
+
+/// A page of zeroes behind the last block of a segment that went on in the store: a start would else take the file for one
+/// that was cut off.
+fn show_end(io: &dyn Io, data_dir: &Path, file: &File) -> Result<(), FileError> {
+    let path = data_dir.join(&file.target);
+    let segment = io.open(&path).map_err(at("opening", &path))?;
+    segment.write_at(&[0; DIRECT_ALIGNMENT], file.bytes).map_err(at("writing", &path))?;
+    segment.sync().map_err(at("syncing", &path))
 }
 
 /// What a start would read, and what it would miss. Every file is what its manifest says, so all of that was missing in

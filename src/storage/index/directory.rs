@@ -71,6 +71,14 @@ pub(crate) fn set_aside(data_dir: &Path, directory: &Path) -> io::Result<PathBuf
     Ok(target)
 }
 
+/// Removes every index that was set aside.
+pub(crate) fn remove_set_aside(data_dir: &Path) -> io::Result<()> {
+    for number in numbers(data_dir, BAD_PREFIX)? {
+        remove(&data_dir.join(format!("{BAD_PREFIX}{number}")))?;
+    }
+    Ok(())
+}
+
 /// Leaves a note that the next start must not use this index.
 pub(crate) fn condemn(directory: &Path, why: &str) -> io::Result<()> {
     write_file_durably(&SysIo, &directory.join(CONDEMNED), why.as_bytes())

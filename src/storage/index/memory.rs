@@ -18,6 +18,8 @@ struct Kept {
     generations: BTreeMap<u64, Synced>,
     /// The index is rewritten at every sync whose number this divides; zero: never.
     rewritten_every: u64,
+    /// Every write fails.
+    broken: bool,
 }
 
 /// A generation as of its last sync.
@@ -53,6 +55,11 @@ impl MemoryDisk {
     /// The pages of the newest generation.
     pub fn pages(&self) -> Vec<(QueueId, u64)> {
         self.lock().newest().map(|newest| newest.pages.keys().copied().collect()).unwrap_or_default()
+    }
+
+    /// From now on every write fails, or no longer.
+    pub fn set_broken(&self, broken: bool) {
+        self.lock().broken = broken;
     }
 
     /// Flips the lowest bit of the last byte of a page; returns whether the page is there.
@@ -132,6 +139,9 @@ fn usable(kept: &Kept, position: IndexPosition) -> Result<&Synced, String> {
 
 impl IndexStore for MemoryIndex {
     fn put(&mut self, queue: QueueId, page: u64, payload: &[u8]) -> Result<(), IndexError> {
+        if self.disk.lock().broken {
+            return Err(IndexError::Failed("the disk of the test is broken".to_owned()));
+        }
         let bytes = page::encode(queue, page, payload)?;
         self.pages.insert((queue, page), bytes);
         Ok(())

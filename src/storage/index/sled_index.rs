@@ -76,7 +76,13 @@ impl SledIndex {
             gone.map_err(|error| failed("setting aside the old index", &error))?;
         }
         let highest = present.into_iter().chain(keep).max().unwrap_or(0);
-        Ok((Self::create(options, highest + 1)?, IndexState::Fresh { why }))
+        let fresh = Self::create(options.clone(), highest + 1).or_else(|_| {
+            // On a full disk there is room when those that are of no use any more are gone.
+            directory::remove_set_aside(&options.data_dir)
+                .map_err(|error| failed("removing what was set aside", &error))?;
+            Self::create(options, highest + 1)
+        })?;
+        Ok((fresh, IndexState::Fresh { why }))
     }
 
     fn open_existing(options: &SledOptions, position: IndexPosition) -> Result<Self, String> {

@@ -28,6 +28,8 @@ pub(super) struct Appender {
     /// For readers.
     reader: Arc<dyn IoFile>,
     header: SegmentHeader,
+    /// What a segment usually has; the active one may be smaller.
+    segment_bytes: u64,
     /// Where `buffer` goes.
     position: u64,
     buffer: AlignedBuffer,
@@ -50,11 +52,12 @@ pub(super) struct Continuation {
 
 impl Appender {
     /// Starts the log in a fresh segment, durably: from here on the predecessor's end is a fact.
-    pub(super) fn start(prepared: Prepared, from: Continuation) -> io::Result<Self> {
+    pub(super) fn start(prepared: Prepared, from: Continuation, segment_bytes: u64) -> io::Result<Self> {
         let mut appender = Self {
             file: Arc::clone(&prepared.file),
             reader: Arc::clone(&prepared.reader),
             header: prepared.header,
+            segment_bytes,
             position: 0,
             buffer: AlignedBuffer::default(),
             next_block_seq: from.next_block_seq,
@@ -130,7 +133,7 @@ impl Appender {
 
     /// The longest body a block of these segments can have.
     pub(super) fn body_max(&self) -> usize {
-        let rest = self.header.capacity.saturating_sub(SEGMENT_HEADER_BYTES as u64 + 3 * self.seal_len());
+        let rest = self.segment_bytes.saturating_sub(SEGMENT_HEADER_BYTES as u64 + 3 * self.seal_len());
         (rest as usize).saturating_sub(BLOCK_HEADER_BYTES).min(BLOCK_BODY_BYTES)
     }
 

@@ -11,7 +11,7 @@ use super::{
     heads::Heads,
     options::{Drive, LogHost, LogOptions, LogPosition, ReplayFrom},
     pin::Pin,
-    pool::Pool,
+    pool::{Pool, Prepared, SEGMENT_BYTES_MIN},
     recovery::{Recovered, recover},
     report::{OpenError, RecoveryReport, ReplayedFrame},
     scrub::Scrubber,
@@ -24,7 +24,7 @@ use crate::{
         id::{Epoch, Lsn, PartitionId},
         limits::RELOCATE_SEGMENTS,
     },
-    storage::io::{Io, Space},
+    storage::io::{DIRECT_ALIGNMENT, Io, Space, is_no_space},
 };
 use bytes::BytesMut;
 use std::{
@@ -35,12 +35,14 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// The smallest segment that still takes a useful frame.
-const SEGMENT_BYTES_MIN: u64 = 64 << 10;
+/// A segment is at most one in so many parts of its disk, where that is not less than what a frame of every kind needs.
+const SEGMENT_DISK_PARTS: u64 = 16;
+const SEGMENT_BYTES_FIT_MIN: u64 = 4 << 20;
 
 pub struct LocalLog {
     pub(super) inner: Arc<Commit>,
     segment_bytes: u64,
+    frame_bytes_max: usize,
     commit_thread: Mutex<Option<JoinHandle<()>>>,
     upkeep_thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -62,6 +64,7 @@ impl LocalLog {
         check(options)?;
         let io = Arc::clone(&host.io);
         prepare_dirs(&*io, dir)?;
+        let options = &fitted(&*io, dir, options)?;
         let recovered = recover(&*io, dir, store_uuid, from, visit)?;
         let report = recovered.report.clone();
         if report.degraded && options.corruption == super::CorruptionPolicy::Strict {
@@ -72,7 +75,9 @@ impl LocalLog {
         drop_leftovers(&*io, dir, &recovered)?;
         pool.adopt_free_files()?;
         let seq = recovered.next_segment_seq;
-        let appender = Appender::start(pool.make_now(seq)?, recovered.continuation)?;
+        let first = first_segment(&pool, seq, recovered.tail)?;
+        let appender = Appender::start(first, recovered.continuation, options.segment_bytes)?;
+        let frame_bytes_max = appender.body_max();
         let table = Table::starting_at(&appender.heads);
         let active = (seq, Arc::clone(appender.reader()), table);
         let segments = Segments::new(
@@ -89,6 +94,7 @@ impl LocalLog {
         let log = Self {
             inner: Arc::new(commit),
             segment_bytes: options.segment_bytes,
+            frame_bytes_max,
             commit_thread: Mutex::default(),
             upkeep_thread: Mutex::default(),
         };
@@ -133,6 +139,11 @@ impl LocalLog {
     /// Keeps every segment where it is while the pin lives. None while another one does.
     pub fn pin(&self) -> Option<Pin> {
         self.inner.segments.pin().then(|| Pin(Arc::clone(&self.inner)))
+    }
+
+    /// The longest frame that is taken.
+    pub fn frame_bytes_max(&self) -> usize {
+        self.frame_bytes_max
     }
 
     /// Segments there are, the active one included.
@@ -196,6 +207,18 @@ impl Drop for LocalLog {
     }
 }
 
+/// The segment in which the log goes on. When the disk has no room for one, what is unused of the newest one gives some: every
+/// start needs a segment, and a disk that stays full must not run out of them.
+fn first_segment(pool: &Pool, seq: u64, tail: Option<(u64, u64)>) -> io::Result<Prepared> {
+    match (pool.make_now(seq), tail) {
+        (Err(error), Some((newest, end))) if is_no_space(&error) => {
+            pool.cut(newest, end)?;
+            pool.make_smaller(seq)
+        }
+        (made, _) => made,
+    }
+}
+
 fn check(options: &LogOptions) -> Result<(), OpenError> {
     let found = options.segment_bytes;
     if !(SEGMENT_BYTES_MIN..=16 << 30).contains(&found) || !found.is_multiple_of(4096) {
@@ -203,6 +226,13 @@ fn check(options: &LogOptions) -> Result<(), OpenError> {
         return Err(OpenError::Option { name: "segment_bytes", found, limit });
     }
     Ok(())
+}
+
+/// On a small disk a segment is a part of it, so that the one in use, the next and the reserve leave the most of it.
+fn fitted(io: &dyn Io, dir: &Path, options: &LogOptions) -> io::Result<LogOptions> {
+    let share = io.space(dir)?.total / SEGMENT_DISK_PARTS;
+    let fitting = (share - share % DIRECT_ALIGNMENT as u64).max(SEGMENT_BYTES_FIT_MIN);
+    Ok(LogOptions { segment_bytes: options.segment_bytes.min(fitting), ..options.clone() })
 }
 
 fn prepare_dirs(io: &dyn Io, dir: &Path) -> io::Result<()> {
@@ -248,7 +278,8 @@ impl LogStore for LocalLog {
         };
         let fence = answer?;
         let epoch = Epoch(fence);
-        Ok(Box::new(LocalWriter { inner: Arc::clone(&self.inner), partition, epoch, next: fence.next() }))
+        let (inner, frame_bytes_max) = (Arc::clone(&self.inner), self.frame_bytes_max);
+        Ok(Box::new(LocalWriter { inner, partition, epoch, next: fence.next(), frame_bytes_max }))
     }
 
     fn reader(&self) -> Arc<dyn LogReader> {
@@ -273,6 +304,7 @@ struct LocalWriter {
     partition: PartitionId,
     epoch: Epoch,
     next: Lsn,
+    frame_bytes_max: usize,
 }
 
 impl LogWriter for LocalWriter {
@@ -286,6 +318,10 @@ impl LogWriter for LocalWriter {
 
     fn next_lsn(&self) -> Lsn {
         self.next
+    }
+
+    fn frame_bytes_max(&self) -> usize {
+        self.frame_bytes_max
     }
 
     fn memory(&self, room: usize) -> BytesMut {

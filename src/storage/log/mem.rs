@@ -10,6 +10,7 @@ use super::{
 use crate::{
     base::{
         id::{Epoch, Location, Lsn, PartitionId},
+        limits::BLOCK_BODY_BYTES,
         time::Timestamp,
     },
     storage::io::Space,
@@ -122,6 +123,10 @@ impl LogWriter for MemWriter {
 
     fn next_lsn(&self) -> Lsn {
         self.next
+    }
+
+    fn frame_bytes_max(&self) -> usize {
+        BLOCK_BODY_BYTES
     }
 
     fn memory(&self, room: usize) -> BytesMut {

@@ -83,6 +83,9 @@ pub trait LogWriter: Send {
     /// The LSN the next frame gets.
     fn next_lsn(&self) -> Lsn;
 
+    /// A longer frame is refused.
+    fn frame_bytes_max(&self) -> usize;
+
     /// Memory for a frame of about `room` bytes; it may have been another frame's.
     fn memory(&self, room: usize) -> BytesMut;
 

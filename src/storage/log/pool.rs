@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     base::{entropy::Entropy, time::Clock},
-    storage::io::{Io, IoFile, Space, fill_zeroes, is_no_space},
+    storage::io::{DIRECT_ALIGNMENT, Io, IoFile, Space, fill_zeroes, is_no_space},
 };
 use std::{
     io,
@@ -18,6 +18,8 @@ use std::{
     time::Duration,
 };
 
+/// The smallest segment that still takes a useful frame.
+pub(super) const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 /// How often a full disk is asked again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -164,10 +166,10 @@ impl Pool {
     fn create_filled(&self, path: &Path, header: &SegmentHeader) -> io::Result<Arc<dyn IoFile>> {
         let file = self.io.create(path)?;
         let filled = file
-            .allocate(self.segment_bytes)
+            .allocate(header.capacity)
             // Zeroes need no place in the page cache.
             .and_then(|()| file.set_direct(true))
-            .and_then(|_| fill_zeroes(&*file, SEGMENT_HEADER_BYTES as u64, self.segment_bytes))
+            .and_then(|_| fill_zeroes(&*file, SEGMENT_HEADER_BYTES as u64, header.capacity))
             .and_then(|()| file.set_direct(false))
             .and_then(|_| file.write_at(&header.encode(), 0))
             .and_then(|()| file.sync());
@@ -194,6 +196,32 @@ impl Pool {
     /// The segment `seq` at once, for the start of the log.
     pub(super) fn make_now(&self, seq: u64) -> io::Result<Prepared> {
         self.prepare(seq)
+    }
+
+    /// As [`Pool::make_now`], on a disk that has no room for a whole one: as large as it can be.
+    pub(super) fn make_smaller(&self, seq: u64) -> io::Result<Prepared> {
+        let free = self.io.space(&self.dir)?.free;
+        // The file system needs some of it for itself.
+        let pages = (free - free / 8) / DIRECT_ALIGNMENT as u64;
+        let capacity = (pages * DIRECT_ALIGNMENT as u64).min(self.segment_bytes);
+        if capacity < SEGMENT_BYTES_MIN {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let header = SegmentHeader { capacity, ..self.header(seq) };
+        let path = segment_path(&self.dir, seq);
+        let file = self.create_filled(&path, &header)?;
+        self.io.fsync_dir(&self.dir)?;
+        self.prepared(file, &path, header)
+    }
+
+    /// Gives back what a segment that ended has behind `end`.
+    pub(super) fn cut(&self, seq: u64, end: u64) -> io::Result<()> {
+        let file = self.io.open(&segment_path(&self.dir, seq))?;
+        if file.len()? > end {
+            file.set_len(end)?;
+            file.sync()?;
+        }
+        Ok(())
     }
 
     /// Says which segment will be needed next.

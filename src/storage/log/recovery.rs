@@ -9,6 +9,7 @@ use super::{
     block::{BLOCK_HEADER_BYTES, BlockHeader, flags},
     frame::{self, Depth, SealedFrame},
     heads::{self, Head, Heads},
+    layout::PAGE_BYTES,
     options::ReplayFrom,
     report::{LostFrames, LostRange, OpenError, RecoveryReport, ReplayedFrame},
     scan::{Found, Scan},
@@ -35,6 +36,8 @@ pub(super) struct Recovered {
     pub(super) continuation: Continuation,
     pub(super) next_segment_seq: u64,
     pub(super) sealed: Vec<Arc<Sealed>>,
+    /// The newest segment, and from where on nothing of it says anything. None when damage leaves that open.
+    pub(super) tail: Option<(u64, u64)>,
     /// Tables that have no side file yet.
     pub(super) tables: Vec<(u64, u64, Arc<Table>)>,
     /// Files that never held anything.
@@ -76,6 +79,7 @@ struct Replay<'a> {
     /// A file that the checkpoint names and that is not there, by sequence and last block: lost, unless the checkpoint
     /// covers all that was in it.
     absent: Option<(u64, u64)>,
+    tail: Option<(u64, u64)>,
     /// The last block said that its segment ends.
     sealed: bool,
     /// The last block said that the process ended on purpose.
@@ -109,6 +113,7 @@ impl<'a> Replay<'a> {
             unresolved: 0,
             last: None,
             absent: None,
+            tail: None,
             sealed: false,
             clean: false,
             report: RecoveryReport::default(),
@@ -120,6 +125,7 @@ impl<'a> Replay<'a> {
         let mut sealed: Vec<Arc<Sealed>> = survey.older.iter().map(|seq| Arc::new(Sealed::unknown(*seq))).collect();
         let (mut tables, mut unused) = (Vec::new(), Vec::new());
         let ends = ends(&survey.files);
+        let capacity_max = survey.files.iter().filter_map(capacity).max().unwrap_or_default();
         let in_use = |file: &SegmentFile| matches!(file.state, FileState::Live(_) | FileState::Headless { .. });
         let last_in_use = survey.files.iter().rposition(in_use);
         for (index, file) in survey.files.iter().enumerate() {
@@ -134,6 +140,9 @@ impl<'a> Replay<'a> {
                 }
                 FileState::Headless { file_id, what } => {
                     self.lose(file.seq, 0..SEGMENT_HEADER_BYTES as u64, 0..0, what);
+                    if self.capacity == 0 {
+                        self.capacity = capacity_max;
+                    }
                     *file_id
                 }
                 FileState::Live(header) => {
@@ -261,7 +270,8 @@ impl<'a> Replay<'a> {
         };
         let next_segment_seq = survey.seq_max.max(self.from.segment.unwrap_or_default()) + 1;
         let (orphans, report) = (survey.orphans, self.report);
-        Recovered { continuation, next_segment_seq, sealed, tables, unused, orphans, report }
+        let tail = self.tail.filter(|(seq, _)| report.corrupt.iter().all(|range| range.segment != *seq));
+        Recovered { continuation, next_segment_seq, sealed, tail, tables, unused, orphans, report }
     }
 
     /// Reads the blocks of one segment up to its end.
@@ -284,6 +294,7 @@ impl<'a> Replay<'a> {
             self.expect_first_of(file.seq, &mut scan)?;
         }
         self.sealed = false;
+        let mut extent = 0;
         while !self.sealed && end.is_none_or(|last| self.expected <= last) {
             let found = scan.at(at)?;
             if let Found::Block(header, body) = &found
@@ -295,9 +306,11 @@ impl<'a> Replay<'a> {
             }
             let hole = self.look_at_hole(&mut scan, at, end)?;
             let floor = if is_last { self.from.durable_seq } else { 0 };
-            let durable = hole.durable.max(end.unwrap_or(floor));
+            let cut = is_last.then(|| self.cut_off(file, at, &found, scan.len)).flatten();
+            let durable = hole.durable.max(end.or(cut).unwrap_or_default()).max(floor);
             if self.expected > durable {
                 if is_last {
+                    extent = hole.extent;
                     self.report.torn_bytes_dropped = hole.extent - at;
                     self.clean &= hole.extent == at;
                 }
@@ -309,6 +322,10 @@ impl<'a> Replay<'a> {
             }
         }
         self.lose_absent();
+        if is_last {
+            // With the page behind it, which shows that no block stands there.
+            self.tail = Some((file.seq, at.max(extent) + PAGE_BYTES as u64));
+        }
         Ok(table)
     }
 
@@ -327,6 +344,19 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    /// The last block there can have been, when the newest file was cut off where the expected one stands. A file in use is
+    /// never shorter than it was made, so that is damage and no crash.
+    fn cut_off(&self, file: &SegmentFile, at: u64, found: &Found, len: u64) -> Option<u64> {
+        let FileState::Live(header) = &file.state else { return None };
+        let needed = match found {
+            Found::Block(..) => return None,
+            Found::BadBody(block, _) => at + (BLOCK_HEADER_BYTES + block.body_len as usize) as u64,
+            Found::Nothing(_) => at + BLOCK_HEADER_BYTES as u64,
+        };
+        let pages = header.capacity.saturating_sub(at).div_ceil(PAGE_BYTES as u64);
+        (pages > 0 && len < needed.min(header.capacity)).then(|| self.expected + pages - 1)
+    }
+
     fn is_expected(&self, header: &BlockHeader) -> bool {
         header.block_seq == self.expected && self.prev_crc.is_none_or(|crc| crc == header.prev_header_crc)
     }
@@ -343,7 +373,7 @@ impl<'a> Replay<'a> {
             if hole.next.is_none() && header.block_seq > expected && in_range {
                 hole.next = Some((found_at, header.block_seq));
             }
-            from = found_at + super::layout::PAGE_BYTES as u64;
+            from = found_at + PAGE_BYTES as u64;
         }
         Ok(hole)
     }
@@ -458,8 +488,9 @@ impl<'a> Replay<'a> {
             } else if head.chain != 0 && header.prev_chain != 0 && head.chain != header.prev_chain {
                 self.lose(seq, at..at + frame.bytes.len() as u64, 0..0, "a frame does not follow the one before it");
             }
-        } else if self.heads_known && self.unresolved > 0 && header.lsn.0 > 1 {
-            self.lose_frames(partition, Lsn(1), Lsn(header.lsn.0 - 1));
+        } else if self.unresolved > 0 && header.lsn.0 > 1 {
+            let first = self.first_lost(partition, Lsn(header.lsn.0 - 1));
+            self.lose_frames(partition, first, Lsn(header.lsn.0 - 1));
         }
         self.heads.insert(partition, head_after(&frame));
         table.push(partition, header.lsn, at);
@@ -476,6 +507,7 @@ impl<'a> Replay<'a> {
             let known = match self.heads.get(&partition) {
                 Some(known) => Some(known.lsn),
                 None if self.heads_known => Some(Lsn(0)),
+                None if self.unresolved > 0 => Some(Lsn(self.first_lost(partition, head.lsn).0 - 1)),
                 None => self.from.lsns.get(&partition).copied(),
             };
             if let Some(known) = known
@@ -496,12 +528,24 @@ impl<'a> Replay<'a> {
         self.unresolved = 0;
     }
 
+    /// The first frame of a partition never seen that may be lost when `last` is: a lost block held one of it at most.
+    fn first_lost(&self, partition: PartitionId, last: Lsn) -> Lsn {
+        if self.heads_known {
+            return Lsn(1);
+        }
+        let in_checkpoint = self.from.lsns.get(&partition).copied().unwrap_or_default();
+        Lsn((last.0 + 1).saturating_sub(self.unresolved).max(in_checkpoint.0 + 1))
+    }
+
     fn lose(&mut self, segment: u64, offsets: std::ops::Range<u64>, blocks: std::ops::Range<u64>, what: &str) {
         let what = what.to_owned();
         self.report.corrupt.push(LostRange { segment, offsets, blocks, frames: Vec::new(), what });
     }
 
     fn lose_frames(&mut self, partition: PartitionId, first: Lsn, last: Lsn) {
+        if first > last {
+            return;
+        }
         if self.report.corrupt.is_empty() {
             let segment = self.last.map_or(0, |last| last.seq);
             self.lose(segment, 0..0, 0..0, "frames are missing between intact blocks");
@@ -509,6 +553,13 @@ impl<'a> Replay<'a> {
         if let Some(range) = self.report.corrupt.last_mut() {
             range.frames.push(LostFrames { partition, first, last });
         }
+    }
+}
+
+fn capacity(file: &SegmentFile) -> Option<u64> {
+    match &file.state {
+        FileState::Live(header) => Some(header.capacity),
+        FileState::Unused | FileState::Headless { .. } | FileState::Foreign { .. } => None,
     }
 }
 

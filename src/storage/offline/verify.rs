@@ -68,7 +68,7 @@ impl Stopped {
         let slots = self.slots();
         let latest = slots.latest();
         let mut problems: Vec<Problem> = slots.damage().map(|(file, what)| damaged_checkpoint(file, what)).collect();
-        problems.extend(self.snapshot_problems()?);
+        problems.extend(self.snapshot_problems(latest)?);
         problems.extend(self.access_problem());
         let index = latest.map(|checkpoint| self.index_findings(checkpoint));
         problems.extend(latest.zip(index.as_ref()).and_then(|(checkpoint, found)| index_problem(checkpoint, found)));
@@ -99,13 +99,21 @@ impl Stopped {
         })
     }
 
-    fn snapshot_problems(&self) -> Result<Vec<Problem>, OfflineError> {
+    /// Any one snapshot will do. Without one the queues are lost that the log, given back from its old end, defines no more.
+    fn snapshot_problems(&self, latest: Option<&Checkpoint>) -> Result<Vec<Problem>, OfflineError> {
         let check = |generation| {
             let error = Snapshot::read(&*self.io, &self.dir, generation, self.store_uuid()).err()?;
             let file = self.relative(&snapshot::path_of(&self.dir, generation));
             Some(whole_file(file, error.to_string(), Remedy::SetAside))
         };
-        Ok(snapshot::generations(&*self.io, &self.dir)?.into_iter().filter_map(check).collect())
+        let mut generations = snapshot::generations(&*self.io, &self.dir)?;
+        if generations.is_empty() {
+            generations.extend(latest.map(|latest| latest.snapshot_generation).filter(|generation| *generation != 0));
+        }
+        let mut problems: Vec<Problem> = generations.iter().copied().filter_map(check).collect();
+        let none_is_left = problems.len() == generations.len();
+        problems.iter_mut().for_each(|problem| problem.acknowledged = none_is_left);
+        Ok(problems)
     }
 
     /// A file of keys that cannot be read keeps a start from serving.

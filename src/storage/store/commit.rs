@@ -51,6 +51,16 @@ pub enum CommitError {
     File(#[from] FileError),
 }
 
+impl CommitError {
+    /// A file could not be written for want of room; nothing is wrong with the store.
+    pub fn is_no_space(&self) -> bool {
+        match self {
+            Self::File(error) | Self::Snapshot(SnapshotError::File(error)) => error.is_no_space(),
+            Self::TooManyPartitions { .. } | Self::Index(_) | Self::Snapshot(_) => false,
+        }
+    }
+}
+
 impl Store {
     /// Commits a checkpoint: index, snapshot, `CHECKPOINT`, then the snapshots nobody needs are removed.
     ///

@@ -247,7 +247,7 @@ impl SimDisk {
     /// What a program would read: the whole file.
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
         self.with(|state| match state.names.get(path) {
-            Ok(Node::File(id)) => state.inodes.get(&id).map(|inode| inode.seen.clone()),
+            Ok(Node::File(id)) => state.inodes.get(&id).map(|inode| inode.seen.to_vec()),
             Ok(Node::Dir) | Err(_) => None,
         })
     }
@@ -506,7 +506,7 @@ impl IoFile for SimFile {
     }
 
     fn map(&self) -> io::Result<Bytes> {
-        let bytes = self.disk.call(("map", self.inode), |state| Ok(state.inode(self.inode)?.seen.clone()))?;
+        let bytes = self.disk.call(("map", self.inode), |state| Ok(state.inode(self.inode)?.seen.to_vec()))?;
         self.disk.held.maps.fetch_add(1, Ordering::Relaxed);
         Ok(Bytes::from_owner(Map { bytes, held: Arc::clone(&self.disk.held) }))
     }

@@ -1,14 +1,15 @@
 //! The bytes of one simulated file: what programs see, what the device has, and which sectors differ.
 
 use super::disk::Dice;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 pub(super) const SECTOR_BYTES: usize = 512;
 
+/// A copy shares the bytes until one of the two changes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inode {
-    pub(super) seen: Vec<u8>,
-    durable: Vec<u8>,
+    pub(super) seen: Arc<Vec<u8>>,
+    durable: Arc<Vec<u8>>,
     /// Sectors written since the last sync.
     pending: BTreeSet<usize>,
 }
@@ -30,15 +31,17 @@ fn copy_sector(from: &[u8], to: &mut [u8], index: usize) {
 }
 
 /// `Vec::resize` with zeroes, by copies of memory: the simulation spends its time here, without optimisation.
-fn resize(bytes: &mut Vec<u8>, len: usize) {
+fn resize(bytes: &mut Arc<Vec<u8>>, len: usize) {
     if len > bytes.len() {
         let mut longer = vec![0; len];
         if let Some(start) = longer.get_mut(..bytes.len()) {
             start.copy_from_slice(bytes);
         }
-        *bytes = longer;
+        *bytes = Arc::new(longer);
     }
-    bytes.truncate(len);
+    if len < bytes.len() {
+        Arc::make_mut(bytes).truncate(len);
+    }
 }
 
 impl Inode {
@@ -47,7 +50,7 @@ impl Inode {
         if end > self.seen.len() {
             resize(&mut self.seen, end);
         }
-        if let Some(target) = self.seen.get_mut(offset..end) {
+        if let Some(target) = Arc::make_mut(&mut self.seen).get_mut(offset..end) {
             target.copy_from_slice(bytes);
         }
         self.pending.extend(offset / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES));
@@ -60,7 +63,7 @@ impl Inode {
     pub(super) fn sync(&mut self) {
         resize(&mut self.durable, self.seen.len());
         for index in std::mem::take(&mut self.pending) {
-            copy_sector(&self.seen, &mut self.durable, index);
+            copy_sector(&self.seen, Arc::make_mut(&mut self.durable).as_mut_slice(), index);
         }
     }
 
@@ -68,7 +71,7 @@ impl Inode {
     pub(super) fn fail_sync(&mut self, dice: &mut Dice) {
         for index in std::mem::take(&mut self.pending) {
             if dice.one_in(2) && (index + 1) * SECTOR_BYTES <= self.durable.len() {
-                copy_sector(&self.seen, &mut self.durable, index);
+                copy_sector(&self.seen, Arc::make_mut(&mut self.durable).as_mut_slice(), index);
             }
         }
         resize(&mut self.durable, self.seen.len());
@@ -88,7 +91,7 @@ impl Inode {
         }
         for index in std::mem::take(&mut self.pending) {
             if dice.keeps() {
-                copy_sector(&self.seen, &mut self.durable, index);
+                copy_sector(&self.seen, Arc::make_mut(&mut self.durable).as_mut_slice(), index);
             }
         }
         self.seen.clone_from(&self.durable);
@@ -96,7 +99,7 @@ impl Inode {
 
     /// Changes cache and device at once: damage, not a write.
     pub(super) fn damage(&mut self, change: impl Fn(&mut Vec<u8>)) {
-        change(&mut self.seen);
-        change(&mut self.durable);
+        change(Arc::make_mut(&mut self.seen));
+        change(Arc::make_mut(&mut self.durable));
     }
 }

@@ -140,3 +140,47 @@ fn a_log_that_was_closed_on_a_full_disk_opens_from_its_reserve() {
     assert!(opened.report.clean_shutdown);
     assert_eq!(opened.log.acquire(P).unwrap().epoch().0, Lsn(3));
 }
+
+#[test]
+fn on_a_small_disk_a_segment_is_a_part_of_it() {
+    for (disk_mib, segment_mib) in [(32, 4), (160, 10), (1024, 16)] {
+        let disk = SimDisk::new(1);
+        disk.set_capacity(disk_mib << 20);
+        let options = LogOptions { segment_bytes: 16 << 20, recycle_keep: 0, ..LogOptions::small() };
+        let opened = open_sim(&disk, &options).unwrap();
+        let bytes = disk.contents(&super::damage::path(1)).unwrap().len();
+        assert_eq!(bytes, segment_mib << 20, "on {disk_mib} MiB");
+        assert!(!opened.log.must_refuse_growth());
+    }
+}
+
+#[test]
+fn a_disk_that_stays_full_is_started_on_again_and_again() {
+    let options = LogOptions { segment_bytes: 1 << 20, ..options() };
+    let mut disk = SimDisk::new(1);
+    let opened = open_sim(&disk, &options).unwrap();
+    let mut writer = opened.log.acquire(P).unwrap();
+    let mut frames = 1;
+    disk.set_capacity(used(&disk));
+    while !opened.log.must_refuse_growth() {
+        append(&opened.log, &mut *writer, 12 << 10).unwrap();
+        frames += 1;
+    }
+    drop((writer, opened));
+    // As many segments as are empty now, and some more.
+    for start in 0..6 {
+        disk = disk.restart_process();
+        let opened = open_sim(&disk, &options).unwrap_or_else(|error| panic!("start {start}: {error}"));
+        assert!(!opened.report.degraded, "start {start}: {:?}", opened.report);
+        assert_eq!(opened.frames.len(), frames, "start {start}");
+        let mut writer = opened.log.acquire(P).unwrap();
+        append(&opened.log, &mut *writer, 100).unwrap();
+        frames += 2;
+    }
+    disk = disk.restart_process();
+    disk.set_capacity(1 << 30);
+    let opened = open_sim(&disk, &options).unwrap();
+    let mut writer = opened.log.acquire(P).unwrap();
+    append(&opened.log, &mut *writer, 30 << 10).unwrap();
+    assert_eq!(opened.frames.len(), frames);
+}

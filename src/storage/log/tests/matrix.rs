@@ -202,6 +202,40 @@ fn a_truncated_segment_is_lost_from_there_to_its_end() {
 }
 
 #[test]
+fn the_newest_segment_cut_short_is_damage_and_no_torn_tail() {
+    let disk = sample(false);
+    let blocks = blocks(&disk);
+    let all = all_frames(&blocks);
+    let newest = blocks.last().unwrap().segment;
+    for block in blocks.iter().filter(|block| block.segment == newest) {
+        for len in [block.at, block.at + 63, block.at + 70] {
+            let disk = disk.fork();
+            disk.damage(&path(newest), |bytes| bytes.truncate(len as usize));
+            let opened = open_sim(&disk, &options()).unwrap();
+            let what = format!("segment {newest} cut to {len}");
+            assert!(opened.report.degraded, "{what}: {:?}", opened.report);
+            let first = &opened.report.corrupt[0];
+            assert_eq!((first.segment, first.offsets.start), (newest, block.at), "{what}");
+            let last = opened.report.corrupt.last().unwrap();
+            assert_eq!((last.segment, last.offsets.end), (newest, 64 << 10), "{what}");
+            assert_accounted(&opened, &all, &what);
+            assert_stable(opened, &disk, &all, &what);
+        }
+    }
+}
+
+#[test]
+fn zeroes_cut_off_the_newest_segment_are_no_damage() {
+    let disk = sample(false);
+    let blocks = blocks(&disk);
+    let last = blocks.last().unwrap();
+    disk.damage(&path(last.segment), |bytes| bytes.truncate(last.end() as usize + 64));
+    let opened = open_sim(&disk, &options()).unwrap();
+    assert!(!opened.report.degraded, "{:?}", opened.report);
+    assert_eq!(replayed(&opened), all_frames(&blocks));
+}
+
+#[test]
 fn a_missing_segment_is_named() {
     let disk = sample(true);
     let blocks = blocks(&disk);
