@@ -8,6 +8,7 @@ mod aws_errors;
 mod aws_fuzz;
 mod aws_sqs;
 mod aws_wire;
+mod backlog;
 mod backup;
 mod broker;
 mod cli;

@@ -2,6 +2,7 @@
 
 mod apply;
 mod attempts;
+mod bits;
 pub mod browse;
 pub mod checkpoint;
 mod dedup;
@@ -9,6 +10,7 @@ pub mod event;
 mod expire;
 mod figures;
 mod groups;
+mod leb;
 mod machine;
 mod message;
 mod order;
@@ -20,9 +22,11 @@ pub mod receive;
 pub mod redrive;
 pub mod relocate;
 pub mod send;
+mod seqs;
 pub mod settings;
 pub mod settle;
 mod slots;
+mod timers;
 
 pub use self::{
     attempts::Attempt,
