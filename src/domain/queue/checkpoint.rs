@@ -6,7 +6,7 @@
 
 use super::{
     attempts::Attempt,
-    dedup::{Dedup, Remembered},
+    dedup::{Dedup, RememberedSends},
     machine::Queue,
     message::{GroupNo, Message, Place, Rare, State},
     packed::{Page, PageError, Rows},
@@ -40,8 +40,8 @@ pub struct Head {
     /// Everything below was purged.
     pub purged_below: MessageSeq,
     pub purged_at: Option<Timestamp>,
-    /// Oldest first.
-    pub deduplication: Vec<Remembered>,
+    /// Shared with the queue, so that a head costs no more than what changed since the last one.
+    pub deduplication: RememberedSends,
     pub attempts: Vec<Attempt>,
     pub producers: Vec<Producer>,
     /// The highest transfer number accepted from each partition.
@@ -96,7 +96,7 @@ impl Queue {
         queue.next_seq = head.next_seq;
         queue.purged_below = head.purged_below;
         queue.purged_at = head.purged_at;
-        head.deduplication.into_iter().for_each(|send| queue.dedup.remember(send));
+        head.deduplication.iter().for_each(|send| queue.dedup.remember(send.clone()));
         head.attempts.into_iter().for_each(|attempt| queue.attempts.restore(attempt));
         head.producers.into_iter().for_each(|producer| queue.producers.note(producer));
         queue.transfers = head.transfers.into_iter().collect();

@@ -32,7 +32,7 @@ pub use self::{
     attempts::Attempt,
     browse::{Browse, Browsed, MessageView, Stats},
     checkpoint::{Head, StoredMessage},
-    dedup::Remembered,
+    dedup::{Remembered, RememberedSends},
     machine::{Delivery, Queue},
     message::State,
     packed::{Page, PageError},
