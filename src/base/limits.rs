@@ -135,6 +135,8 @@ pub const RELOCATE_SEGMENTS: usize = 8;
 pub const ENTRY_OVERHEAD_BYTES: u64 = 128;
 /// How many messages expire in one step, so that expiry never holds a partition for long.
 pub const EXPIRE_STEP: usize = 1024;
+/// How many leases and delays end in one step, for the same reason.
+pub const TIMER_STEP: usize = 8192;
 /// How many messages one receive sends to the dead-letter queue at most.
 pub const RECEIVE_MOVES_MAX: usize = 1000;
 /// How many messages one browse looks at.
@@ -157,6 +159,6 @@ pub const AWAKE_QUEUES: usize = 4096;
 /// How long after a look for idle queues the next one comes, if there may be more. Short in the unit tests, so that they
 /// park all the time.
 pub const PARK_AFTER: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 10_000 });
-/// Messages of a page. One that waits takes a few hundred bytes, one in motion some 16 KiB. Small in the unit tests, so that
+/// Messages of a page. One that waits takes a few hundred bytes to a few thousand, one in motion some 16 KiB. Small in the unit tests, so that
 /// their few messages fill several.
 pub const PAGE_MESSAGES: u64 = if cfg!(test) { 8 } else { 256 };

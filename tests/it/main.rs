@@ -9,6 +9,7 @@ mod aws_errors;
 mod aws_fuzz;
 mod aws_sqs;
 mod aws_wire;
+mod backlog;
 mod backup;
 mod broker;
 mod cli;

@@ -8,7 +8,7 @@ use super::{
     dedup::Remembered,
     event::{Event, MoveReason, Moved, Received, Sent, VisibilityChanged},
     machine::Queue,
-    message::{GroupNo, Message, State},
+    message::{GroupNo, Message, Place, State},
     producers::Producer,
     settings::Settings,
 };
@@ -18,20 +18,6 @@ use crate::base::{
     time::Timestamp,
 };
 use std::sync::Arc;
-
-/// Where a message stands in the queue's orders.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Place {
-    state: State,
-    group: Option<GroupNo>,
-    visible_at: Timestamp,
-}
-
-impl Place {
-    fn of(message: &Message) -> Self {
-        Self { state: message.state, group: message.group, visible_at: message.visible_at }
-    }
-}
 
 impl Queue {
     /// Changes the queue as `event` says; `at` is where the event's entry stands.
@@ -176,7 +162,7 @@ impl Queue {
         self.drop_message(seq);
         message.state = message.state_at(self.now);
         self.bytes += u64::from(message.size);
-        let place = Place::of(&message);
+        let place = message.place();
         self.pages.insert(seq, message);
         if let (Some(no), true) = (place.group, self.settings.is_fifo()) {
             self.groups.join(no, seq);
@@ -187,7 +173,7 @@ impl Queue {
     pub(super) fn drop_message(&mut self, seq: MessageSeq) {
         let Some(message) = self.pages.remove(seq) else { return };
         self.bytes -= u64::from(message.size);
-        let place = Place::of(&message);
+        let place = message.place();
         if let (Some(no), true) = (place.group, self.settings.is_fifo()) {
             self.groups.leave(no, seq);
         }
@@ -209,58 +195,67 @@ impl Queue {
     /// Changes a message if it is there, and its state with it.
     pub(super) fn change(&mut self, seq: MessageSeq, change: impl FnOnce(&mut Message)) {
         let now = self.now;
-        let Some(message) = self.pages.get_mut(seq) else { return };
-        let before = Place::of(message);
-        change(message);
-        message.state = message.state_at(now);
-        let after = Place::of(message);
-        if before != after {
-            self.leave(seq, before);
-            self.enter(seq, after);
-        }
+        let places = self.pages.change(seq, |message| {
+            change(message);
+            message.state = message.state_at(now);
+        });
+        self.follow(seq, places);
     }
 
     /// Lets a message's state follow the clock. Its page did not change: the state is not stored.
     pub(super) fn follow_clock(&mut self, seq: MessageSeq) {
-        let now = self.now;
-        let Some(message) = self.pages.peek_mut(seq) else { return };
-        let before = Place::of(message);
-        message.state = message.state_at(now);
-        let after = Place::of(message);
-        self.leave(seq, before);
-        self.enter(seq, after);
+        let places = self.pages.follow_clock(seq, self.now);
+        self.follow(seq, places);
+    }
+
+    /// Enters the moment at which a hidden message becomes visible, now that it is near or has come.
+    pub(super) fn time_exactly(&mut self, seq: MessageSeq) {
+        let Some(visible_at) = self.pages.get(seq).map(|message| message.visible_at) else { return };
+        if visible_at <= self.now {
+            self.follow_clock(seq);
+        } else {
+            self.timers.insert(self.now, visible_at, seq);
+        }
+    }
+
+    /// Takes a message from one place to another, both before and after its change.
+    fn follow(&mut self, seq: MessageSeq, places: Option<(Place, Place)>) {
+        if let Some((before, after)) = places.filter(|(before, after)| before != after) {
+            self.leave(seq, before);
+            self.enter(seq, after);
+        }
     }
 
     fn leave(&mut self, seq: MessageSeq, place: Place) {
         match place.state {
             State::Visible => self.set_ready(seq, place.group, false),
             State::InFlight => {
-                self.timers.remove(&(place.visible_at, seq));
+                self.timers.remove(place.visible_at, seq);
                 self.in_flight -= 1;
                 if let Some(no) = place.group {
                     self.groups.unlease(no);
                 }
             }
             State::Delayed => {
-                self.timers.remove(&(place.visible_at, seq));
+                self.timers.remove(place.visible_at, seq);
                 self.delayed -= 1;
             }
         }
         self.refresh_head(place.group);
     }
 
-    fn enter(&mut self, seq: MessageSeq, place: Place) {
+    pub(super) fn enter(&mut self, seq: MessageSeq, place: Place) {
         match place.state {
             State::Visible => self.set_ready(seq, place.group, true),
             State::InFlight => {
-                self.timers.insert((place.visible_at, seq));
+                self.timers.insert(self.now, place.visible_at, seq);
                 self.in_flight += 1;
                 if let Some(no) = place.group {
-                    self.groups.lease(no);
+                    self.groups.lease(no, seq);
                 }
             }
             State::Delayed => {
-                self.timers.insert((place.visible_at, seq));
+                self.timers.insert(self.now, place.visible_at, seq);
                 self.delayed += 1;
             }
         }
@@ -281,6 +276,6 @@ impl Queue {
         let Some(no) = group else { return };
         let first = self.groups.first(no);
         let fifo = self.settings.is_fifo();
-        self.groups.set_head(no, first.filter(|seq| !fifo || self.is_visible(*seq)));
+        self.groups.set_head(no, first.filter(|seq| !fifo || self.pages.is_visible(*seq)));
     }
 }

@@ -81,8 +81,8 @@ impl Queue {
                 browsed.next = Some(seq);
                 break;
             }
-            if matches(message) {
-                browsed.messages.push(self.view(seq, message));
+            if matches(&message) {
+                browsed.messages.push(self.view(seq, &message));
             }
         }
         browsed
@@ -90,7 +90,7 @@ impl Queue {
 
     /// One message, if it is there.
     pub fn message(&self, seq: MessageSeq) -> Option<MessageView> {
-        self.pages.get(seq).map(|message| self.view(seq, message))
+        self.pages.get(seq).map(|message| self.view(seq, &message))
     }
 
     pub fn stats(&self, _now: Timestamp) -> Stats {

@@ -6,19 +6,27 @@
 
 use super::{
     attempts::Attempt,
-    dedup::{Dedup, Remembered},
+    dedup::{Dedup, RememberedSends},
     machine::Queue,
-    message::{Message, Rare, State},
-    packed::{Page, PageError},
+    message::{GroupNo, Message, Place, Rare, State},
+    packed::{Page, PageError, Rows},
     producers::Producer,
     redrive::RedriveView,
     settings::{Scope, Settings},
+    slots::{GroupNos, Packed},
 };
 use crate::base::{
     id::{LeaseId, Location, Lsn, MessageSeq, PartitionId, QueueId},
     time::Timestamp,
 };
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    iter,
+    sync::Arc,
+};
+
+/// Pages that a checkpoint packs at most besides those that changed, so that it never holds a partition for long.
+const PACKED_BESIDE: usize = 1024;
 
 /// Everything of a queue but its messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +40,8 @@ pub struct Head {
     /// Everything below was purged.
     pub purged_below: MessageSeq,
     pub purged_at: Option<Timestamp>,
-    /// Oldest first.
-    pub deduplication: Vec<Remembered>,
+    /// Shared with the queue, so that a head costs no more than what changed since the last one.
+    pub deduplication: RememberedSends,
     pub attempts: Vec<Attempt>,
     pub producers: Vec<Producer>,
     /// The highest transfer number accepted from each partition.
@@ -88,7 +96,7 @@ impl Queue {
         queue.next_seq = head.next_seq;
         queue.purged_below = head.purged_below;
         queue.purged_at = head.purged_at;
-        head.deduplication.into_iter().for_each(|send| queue.dedup.remember(send));
+        head.deduplication.iter().for_each(|send| queue.dedup.remember(send.clone()));
         head.attempts.into_iter().for_each(|attempt| queue.attempts.restore(attempt));
         head.producers.into_iter().for_each(|producer| queue.producers.note(producer));
         queue.transfers = head.transfers.into_iter().collect();
@@ -101,21 +109,28 @@ impl Queue {
         self.pages.dirty()
     }
 
-    /// The pages that changed since the last call; `None`: gone. What waits in them untouched is packed from then on.
+    /// The pages that changed since the last call; `None`: gone. What waits in them untouched is packed from then on, and so
+    /// is what waits again elsewhere.
     pub fn take_changes(&mut self) -> Vec<(u64, Option<Page>)> {
         let dirty = self.pages.dirty();
-        let newest = self.pages.newest();
+        let mut to_pack: BTreeSet<_> = self.pages.to_pack(dirty.len() + PACKED_BESIDE).into_iter().collect();
         let mut changes = Vec::with_capacity(dirty.len());
         for number in dirty {
-            let page = self.page(number);
             self.pages.mark_page_clean(number);
-            // The newest page still grows.
-            if let Some(page) = page.as_ref().filter(|_| Some(number) != newest) {
-                self.pages.pack(number, page);
-            }
+            let page = if to_pack.remove(&number) { self.pack(number) } else { self.page(number) };
             changes.push((number, page));
         }
+        for number in to_pack {
+            self.pack(number);
+        }
         changes
+    }
+
+    /// Packs a page in which everything only waits.
+    fn pack(&mut self, number: u64) -> Option<Page> {
+        let (page, groups) = self.spread_page(number)?;
+        self.pages.pack(number, Packed { rows: page.rows().clone(), groups });
+        Some(page)
     }
 
     /// Every page that holds messages.
@@ -126,10 +141,45 @@ impl Queue {
     /// None: the page holds no message.
     pub fn page(&self, number: u64) -> Option<Page> {
         if let Some(packed) = self.pages.packed(number) {
-            return Some(packed.clone());
+            return Some(self.unpacked(packed));
         }
-        let messages: Vec<_> = self.pages.page(number).map(|(seq, message)| self.stored(seq, message)).collect();
-        (!messages.is_empty()).then(|| Page::pack(messages.into_iter()))
+        self.spread_page(number).map(|(page, _)| page)
+    }
+
+    /// A page that is not packed in both of its packed forms: with the names of its groups, and their numbers.
+    fn spread_page(&self, number: u64) -> Option<(Page, GroupNos)> {
+        let nameless = self.nameless();
+        let (mut list, mut places) = (Vec::new(), HashMap::new());
+        let mut place = |no| {
+            *places.entry(no).or_insert_with(|| {
+                list.push(no);
+                list.len()
+            })
+        };
+        let messages = self.pages.page(number).map(|(seq, message)| {
+            let group = message.group.filter(|no| Some(*no) != nameless).map_or(0, &mut place);
+            (bare(seq, &message), group)
+        });
+        let messages: Vec<_> = messages.collect();
+        let names = list.iter().filter_map(|no| self.groups.name(*no)).cloned().collect();
+        let groups = group_nos(nameless, list.into_iter().map(Some));
+        (!messages.is_empty()).then(|| (Page::new(names, Rows::pack(messages.into_iter())), groups))
+    }
+
+    /// The group of a FIFO queue's messages that name none.
+    fn nameless(&self) -> Option<GroupNo> {
+        self.groups.number("").filter(|_| self.settings.is_fifo())
+    }
+
+    /// A page as it waits in memory.
+    fn packed(&self, page: &Page) -> Packed {
+        let named = page.groups().iter().map(|name| self.groups.number(name));
+        Packed { rows: page.rows().clone(), groups: group_nos(self.nameless(), named) }
+    }
+
+    fn unpacked(&self, packed: &Packed) -> Page {
+        let named = packed.groups.list().into_iter().skip(1).flatten();
+        Page::new(named.filter_map(|no| self.groups.name(no)).cloned().collect(), packed.rows.clone())
     }
 
     /// Puts the messages of a page back. They count as changed only by what is applied later.
@@ -140,10 +190,10 @@ impl Queue {
     pub fn restore_page(&mut self, number: u64, page: &Page) -> Result<(), PageError> {
         let messages = page.messages()?;
         let waits = |message: &StoredMessage| {
-            message.group.is_none() && message.visible_at <= self.now && message.seq >= self.purged_below
+            (message.visible_at <= self.now || !message.leased) && message.seq >= self.purged_below
         };
-        if !self.settings.is_fifo() && messages.iter().all(waits) && self.pages.restore(number, page, &messages) {
-            self.bytes += messages.iter().map(|message| u64::from(message.size)).sum::<u64>();
+        if messages.iter().all(waits) && self.pages.has_room_for(number, &messages) {
+            self.restore_waiting(number, page, &messages);
             return Ok(());
         }
         for stored in messages {
@@ -157,34 +207,67 @@ impl Queue {
         Ok(())
     }
 
+    /// Takes a page in as it is, and enters its messages in the orders.
+    fn restore_waiting(&mut self, number: u64, page: &Page, messages: &[StoredMessage]) {
+        let groups: Vec<_> = messages.iter().map(|stored| self.hold_group(stored.group.as_ref())).collect();
+        let packed = self.packed(page);
+        self.pages.restore(number, packed, messages);
+        for (stored, group) in messages.iter().zip(groups) {
+            self.bytes += u64::from(stored.size);
+            let delayed = stored.visible_at > self.now;
+            if delayed {
+                self.pages.hide(stored.seq);
+            }
+            if let (Some(no), true) = (group, self.settings.is_fifo()) {
+                self.groups.join(no, stored.seq);
+            }
+            let state = if delayed { State::Delayed } else { State::Visible };
+            self.enter(stored.seq, Place { state, group, visible_at: stored.visible_at });
+        }
+    }
+
     /// The first frame that holds a message: the log must keep everything from there. May be too low between checkpoints.
     pub fn lowest_frame(&self) -> Option<Lsn> {
         self.pages.lowest_frame()
     }
 
     pub(super) fn stored(&self, seq: MessageSeq, message: &Message) -> StoredMessage {
-        let rare = message.rare();
-        StoredMessage {
-            seq,
-            location: message.location,
-            send_time: message.send_time,
-            retention_from: rare.retention_from,
-            visible_at: message.visible_at,
-            follows_queue_delay: message.follows_queue_delay,
-            size: message.size,
-            group: message.group.and_then(|no| self.groups.name(no)).filter(|name| !name.is_empty()).cloned(),
-            receive_count: message.receive_count,
-            first_receive: rare.first_receive,
-            lease: rare.lease,
-            leased: rare.leased,
-            leased_at: rare.leased_at,
-            dead_letter_source: rare.dead_letter_source,
-        }
+        let name = message.group.and_then(|no| self.groups.name(no));
+        StoredMessage { group: name.filter(|name| !name.is_empty()).cloned(), ..bare(seq, message) }
+    }
+}
+
+/// The groups of a page, those without a name before the others; nothing if there are none.
+fn group_nos(nameless: Option<GroupNo>, named: impl ExactSizeIterator<Item = Option<GroupNo>>) -> GroupNos {
+    if nameless.is_none() && named.len() == 0 {
+        return GroupNos::default();
+    }
+    GroupNos::new(iter::once(nameless).chain(named))
+}
+
+/// The message but for its group.
+fn bare(seq: MessageSeq, message: &Message) -> StoredMessage {
+    let rare = message.rare();
+    StoredMessage {
+        seq,
+        location: message.location,
+        send_time: message.send_time,
+        retention_from: rare.retention_from,
+        visible_at: message.visible_at,
+        follows_queue_delay: message.follows_queue_delay,
+        size: message.size,
+        group: None,
+        receive_count: message.receive_count,
+        first_receive: rare.first_receive,
+        lease: rare.lease,
+        leased: rare.leased,
+        leased_at: rare.leased_at,
+        dead_letter_source: rare.dead_letter_source,
     }
 }
 
 impl Message {
-    pub(super) fn restored(stored: &StoredMessage, group: Option<super::message::GroupNo>) -> Self {
+    pub(super) fn restored(stored: &StoredMessage, group: Option<GroupNo>) -> Self {
         Self {
             location: stored.location,
             send_time: stored.send_time,

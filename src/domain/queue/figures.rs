@@ -14,6 +14,11 @@ impl Queue {
         self.bytes
     }
 
+    /// What its messages take of memory, about: spread out or packed, with the orders and timers they stand in.
+    pub fn backlog_bytes(&self) -> usize {
+        self.pages.bytes() + self.groups.heap_bytes() + self.timers.heap_bytes()
+    }
+
     /// Where the first message stands, and when it was sent.
     pub fn oldest_stored(&self) -> Option<(Location, Timestamp)> {
         self.pages.first().map(|(_, message)| (message.location, message.send_time))

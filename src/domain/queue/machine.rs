@@ -10,18 +10,19 @@ use super::{
     dedup::Dedup,
     event::Received,
     groups::Groups,
-    message::{Message, State},
     pages::Pages,
     producers::Producers,
     redrive::Redrives,
     settings::{Kind, Scope, Settings},
+    slots::Found,
+    timers::Timers,
 };
 use crate::base::{
     id::{LeaseId, Location, MessageSeq, PartitionId, QueueId},
-    limits::CLEANUP_SLACK,
+    limits::{CLEANUP_SLACK, TIMER_STEP},
     time::Timestamp,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A queue, standard or FIFO.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub struct Queue {
     pub(super) pages: Pages,
     pub(super) groups: Groups,
     /// When each message in flight or delayed becomes visible.
-    pub(super) timers: BTreeSet<(Timestamp, MessageSeq)>,
+    pub(super) timers: Timers,
     pub(super) in_flight: usize,
     pub(super) delayed: usize,
     pub(super) bytes: u64,
@@ -75,7 +76,7 @@ impl Queue {
             next_seq: MessageSeq(1),
             pages: Pages::default(),
             groups: Groups::default(),
-            timers: BTreeSet::new(),
+            timers: Timers::default(),
             in_flight: 0,
             delayed: 0,
             bytes: 0,
@@ -97,26 +98,28 @@ impl Queue {
         &self.settings
     }
 
-    /// Makes ready what time made ready, and forgets what time closed. Idempotent; `now` never goes back.
+    /// Makes ready what time made ready, and forgets what time closed. Idempotent; `now` never goes back. Of very many
+    /// messages that become ready at once some are left for the next call: the deadline is past then.
     pub fn advance(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        while let Some(&(when, seq)) = self.timers.first() {
-            if when > self.now {
+        for _ in 0..TIMER_STEP {
+            if let Some(seq) = self.timers.pop_due(self.now) {
+                self.follow_clock(seq);
+            } else if let Some(seq) = self.timers.pop_near(self.now) {
+                self.time_exactly(seq);
+            } else {
                 break;
             }
-            self.timers.pop_first();
-            self.follow_clock(seq);
         }
-        self.pages.look_away();
         self.pages.refresh_ages(self.expiry_cutoff(self.now));
         self.dedup.advance(self.now);
         self.attempts.advance(self.now);
     }
 
-    /// The earliest moment at which `advance`, `expire` or `redrive_step` would change something. May be in the past:
-    /// then there is work now. Memories that nothing uses any more are dropped a little late.
+    /// The earliest moment at which `advance`, `expire` or `redrive_step` would change something, or a little before it.
+    /// May be in the past: then there is work now. Memories that nothing uses any more are dropped a little late.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let timer = self.timers.first().map(|(when, _)| *when);
+        let timer = self.timers.next();
         let expiry = self.pages.oldest_hint().map(|oldest| oldest + self.settings.retention);
         let windows = [self.dedup.next_end(), self.attempts.next_end()].into_iter().flatten().min();
         let windows = windows.map(|end| end + CLEANUP_SLACK);
@@ -156,16 +159,12 @@ impl Queue {
     }
 
     /// The message, unless it is gone or its retention is over.
-    pub(super) fn living(&self, seq: MessageSeq, now: Timestamp) -> Option<&Message> {
+    pub(super) fn living(&self, seq: MessageSeq, now: Timestamp) -> Option<Found<'_>> {
         self.pages.get(seq).filter(|message| !message.has_expired(now, self.settings.retention))
     }
 
     pub(super) fn visible(&self) -> usize {
         self.pages.len() - self.in_flight - self.delayed
-    }
-
-    pub(super) fn is_visible(&self, seq: MessageSeq) -> bool {
-        self.pages.get(seq).is_some_and(|message| message.state == State::Visible)
     }
 
     pub(super) fn note_attempt(&mut self, received: &Received) {

@@ -1,6 +1,6 @@
 //! One message as a queue keeps it in memory: where its payload stands, and who may have it when.
 //!
-//! What only few messages have stands in a box beside, so that a waiting message costs 56 bytes.
+//! What only few messages have stands in a box beside, so that a message in motion costs 56 bytes.
 //! Absent on purpose: the body, its attributes and the message id, which the log's entry holds.
 
 use super::event::Sent;
@@ -25,6 +25,14 @@ pub enum State {
 /// A group or tenant of one queue; a small number in place of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct GroupNo(pub(super) NonZeroU32);
+
+/// Where a message stands in the queue's orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) state: State,
+    pub(super) group: Option<GroupNo>,
+    pub(super) visible_at: Timestamp,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Message {
@@ -97,6 +105,10 @@ impl Message {
 
     pub(super) fn rare_mut(&mut self) -> &mut Rare {
         self.rare.get_or_insert_with(|| Box::new(COMMON))
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place { state: self.state, group: self.group, visible_at: self.visible_at }
     }
 
     pub(super) fn state_at(&self, now: Timestamp) -> State {

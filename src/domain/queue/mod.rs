@@ -2,6 +2,7 @@
 
 mod apply;
 mod attempts;
+mod bits;
 pub mod browse;
 pub mod checkpoint;
 mod dedup;
@@ -9,6 +10,7 @@ pub mod event;
 mod expire;
 mod figures;
 mod groups;
+mod leb;
 mod machine;
 mod message;
 mod order;
@@ -21,15 +23,17 @@ pub mod redrive;
 pub mod relocate;
 pub mod rest;
 pub mod send;
+mod seqs;
 pub mod settings;
 pub mod settle;
 mod slots;
+mod timers;
 
 pub use self::{
     attempts::Attempt,
     browse::{Browse, Browsed, MessageView, Stats},
     checkpoint::{Head, StoredMessage},
-    dedup::Remembered,
+    dedup::{Remembered, RememberedSends},
     machine::{Delivery, Queue},
     message::State,
     packed::{Page, PageError},

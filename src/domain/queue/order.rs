@@ -5,7 +5,7 @@
 //! Standard: oldest first, but a noisy tenant waits until the quiet ones have nothing ready; then the tenant with the
 //! fewest in flight goes first. A message without a group is its own, quiet tenant. Source: "Amazon SQS fair queues".
 
-use super::{groups::Groups, machine::Queue, message::GroupNo, pages::Pages};
+use super::{groups::Groups, machine::Queue, message::GroupNo, pages::Pages, seqs};
 use crate::base::{
     id::MessageSeq,
     limits::{NOISY_IN_FLIGHT_MIN, NOISY_SHARE},
@@ -71,7 +71,7 @@ impl ReadyOrder<'_> {
 pub(super) struct InGroups<'a> {
     queue: &'a Queue,
     heads: Copied<btree_set::Iter<'a, (MessageSeq, GroupNo)>>,
-    members: Option<Copied<btree_set::Range<'a, MessageSeq>>>,
+    members: Option<seqs::Iter<'a>>,
     below: MessageSeq,
 }
 
@@ -79,7 +79,7 @@ impl InGroups<'_> {
     fn next(&mut self) -> Option<MessageSeq> {
         loop {
             let member = self.members.as_mut().and_then(Iterator::next);
-            if let Some(seq) = member.filter(|seq| *seq < self.below && self.queue.is_visible(*seq)) {
+            if let Some(seq) = member.filter(|seq| *seq < self.below && self.queue.pages.is_visible(*seq)) {
                 return Some(seq);
             }
             let (head, no) = self.heads.next().filter(|(head, _)| *head < self.below)?;

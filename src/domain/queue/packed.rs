@@ -1,25 +1,45 @@
 //! A page of messages in few bytes: the form in which a backlog waits in memory and in the index.
 //!
-//! A count, then each message as it differs from the one before; a message that came right behind another of its size
-//! in the same frame takes two or three bytes. `storage-format.md` has every byte. All numbers are LEB128; what may go down
-//! is written as a zigzag difference.
+//! The names of the groups, then each message as it differs from the one before; a message that came right behind another
+//! of its size in the same frame takes two or three bytes. `storage-format.md` has every byte. All numbers are LEB128; what
+//! may go down is written as a zigzag difference.
 //! Absent on purpose: which page of which queue this is, frames and files.
 
-use super::checkpoint::StoredMessage;
+use super::{
+    checkpoint::StoredMessage,
+    leb::{put, put_difference, take, take_byte, take_difference, take_u32},
+};
 use crate::base::{
     id::{LeaseId, Location, Lsn, MessageSeq, QueueId},
-    limits::PAGE_MESSAGES,
+    limits::{PAGE_MESSAGES, SHORT_ID_CHARS},
     time::Timestamp,
 };
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
+
+/// The longest name of a group.
+const NAME_BYTES: usize = 4 * SHORT_ID_CHARS;
 
 /// The messages of one page, rising by number; what [`Page::messages`] gives back is what was packed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page(Arc<[u8]>);
+pub struct Page {
+    /// The groups of the messages, each once.
+    groups: Vec<Arc<str>>,
+    rows: Rows,
+}
+
+/// The messages without the names of their groups: a group is its place in the page's list, from 1; 0: none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rows(Arc<[u8]>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the messages of a page are malformed: {0}")]
 pub struct PageError(&'static str);
+
+impl From<&'static str> for PageError {
+    fn from(what: &'static str) -> Self {
+        Self(what)
+    }
+}
 
 /// What is different from the message before; the second byte follows when `MORE` is set.
 mod differs {
@@ -55,18 +75,26 @@ struct Before {
     len: u32,
     size: u32,
     send_time: u64,
-    group: Option<Arc<str>>,
+    /// From the send time to when it becomes visible.
+    delay: u64,
+    /// From the send time to the start of the retention, if that is elsewhere.
+    retention: Option<u64>,
+    follows_queue_delay: bool,
+    group: usize,
 }
 
 impl Before {
-    fn follow(&mut self, message: &StoredMessage) {
+    fn follow(&mut self, message: &StoredMessage, group: usize) {
         self.seq = message.seq.0;
         self.lsn = message.location.lsn.0;
         self.next_offset = end_of(message.location);
         self.len = message.location.len;
         self.size = message.size;
         self.send_time = message.send_time.0;
-        self.group.clone_from(&message.group);
+        self.delay = delay_of(message);
+        self.retention = retention_of(message);
+        self.follows_queue_delay = message.follows_queue_delay;
+        self.group = group;
     }
 }
 
@@ -75,32 +103,123 @@ fn end_of(at: Location) -> u32 {
     at.offset.wrapping_add(at.len).wrapping_add(7) & !7
 }
 
+fn delay_of(message: &StoredMessage) -> u64 {
+    message.visible_at.0.wrapping_sub(message.send_time.0)
+}
+
+fn retention_of(message: &StoredMessage) -> Option<u64> {
+    message.retention_from.map(|from| from.0.wrapping_sub(message.send_time.0))
+}
+
+/// The names of a page's groups as packing finds them.
+#[derive(Default)]
+struct Names {
+    list: Vec<Arc<str>>,
+    places: HashMap<Arc<str>, usize>,
+}
+
+impl Names {
+    fn place(&mut self, name: Option<&Arc<str>>) -> usize {
+        let Some(name) = name else { return 0 };
+        *self.places.entry(name.clone()).or_insert_with(|| {
+            self.list.push(name.clone());
+            self.list.len()
+        })
+    }
+}
+
 impl Page {
     /// `messages` rise by number.
     pub fn pack(messages: impl ExactSizeIterator<Item = StoredMessage>) -> Self {
-        let mut out = Vec::with_capacity(16 + 4 * messages.len());
-        put(&mut out, messages.len() as u64);
-        let mut before = Before::default();
-        for message in messages {
-            pack_one(&mut out, &before, &message);
-            before.follow(&message);
+        let mut names = Names::default();
+        let rows = Rows::pack(messages.map(|message| {
+            let group = names.place(message.group.as_ref());
+            (message, group)
+        }));
+        Self { groups: names.list, rows }
+    }
+
+    pub(super) fn new(groups: Vec<Arc<str>>, rows: Rows) -> Self {
+        Self { groups, rows }
+    }
+
+    pub(super) fn groups(&self) -> &[Arc<str>] {
+        &self.groups
+    }
+
+    pub(super) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// A page as [`Page::to_bytes`] gave it. Its messages are not read yet.
+    ///
+    /// # Errors
+    ///
+    /// The names of the groups are not readable.
+    pub fn from_bytes(mut bytes: &[u8]) -> Result<Self, PageError> {
+        if bytes.is_empty() {
+            return Ok(Self::default());
         }
-        Self(out.into())
+        let count = take(&mut bytes)?;
+        if count > PAGE_MESSAGES {
+            return Err(PageError("more groups than messages"));
+        }
+        let mut groups: Vec<Arc<str>> = Vec::with_capacity(count as usize);
+        for _ in 0..count {
+            let name = take_name(&mut bytes, groups.last().map_or("", |before| before))?;
+            groups.push(name);
+        }
+        Ok(Self { groups, rows: Rows(bytes.into()) })
     }
 
-    /// A page as [`Page::as_bytes`] gave it; read it to know whether it is one.
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self(bytes.into())
-    }
-
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+    /// No messages, no bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.rows.0.len() + 2 + 16 * self.groups.len());
+        if !self.rows.0.is_empty() {
+            put(&mut out, self.groups.len() as u64);
+        }
+        let mut before = "";
+        for name in &self.groups {
+            put_name(&mut out, name, before);
+            before = name;
+        }
+        out.extend_from_slice(&self.rows.0);
+        out
     }
 
     /// # Errors
     ///
     /// The bytes are not those of a page.
     pub fn messages(&self) -> Result<Vec<StoredMessage>, PageError> {
+        let rows = self.rows.read()?.into_iter();
+        let messages = rows.map(|(message, group)| {
+            let name = |group| self.groups.get(group).cloned().ok_or(PageError("a group without a name"));
+            let group = group.checked_sub(1).map(name).transpose()?;
+            Ok(StoredMessage { group, ..message })
+        });
+        messages.collect()
+    }
+}
+
+impl Rows {
+    /// Messages, rising by number, with the places of their groups.
+    pub(super) fn pack(messages: impl ExactSizeIterator<Item = (StoredMessage, usize)>) -> Self {
+        let mut out = Vec::with_capacity(16 + 4 * messages.len());
+        put(&mut out, messages.len() as u64);
+        let mut before = Before::default();
+        for (message, group) in messages {
+            pack_one(&mut out, &before, &message, group);
+            before.follow(&message, group);
+        }
+        Self(out.into())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The messages, all without groups, and the places of their groups.
+    pub(super) fn read(&self) -> Result<Vec<(StoredMessage, usize)>, PageError> {
         let mut rest: &[u8] = &self.0;
         if rest.is_empty() {
             return Ok(Vec::new());
@@ -112,15 +231,37 @@ impl Page {
         let mut messages = Vec::with_capacity(count as usize);
         let mut before = Before::default();
         for _ in 0..count {
-            let message = unpack_one(&mut rest, &before)?;
-            before.follow(&message);
-            messages.push(message);
+            let (message, group) = unpack_one(&mut rest, &before)?;
+            before.follow(&message, group);
+            messages.push((message, group));
         }
         if rest.is_empty() { Ok(messages) } else { Err(PageError("more bytes than messages")) }
     }
 }
 
-fn pack_one(out: &mut Vec<u8>, before: &Before, message: &StoredMessage) {
+/// Names of one queue mostly begin alike: a name goes on where it differs from the one before.
+fn put_name(out: &mut Vec<u8>, name: &str, before: &str) {
+    let same = name.bytes().zip(before.bytes()).take_while(|(a, b)| a == b).count();
+    let rest = name.as_bytes().get(same..).unwrap_or_default();
+    put(out, same as u64);
+    put(out, rest.len() as u64);
+    out.extend_from_slice(rest);
+}
+
+fn take_name(bytes: &mut &[u8], before: &str) -> Result<Arc<str>, PageError> {
+    const CUT_OFF: PageError = PageError("a group's name is cut off");
+    let (same, len) = (take_u32(bytes)? as usize, take_u32(bytes)? as usize);
+    let same = before.as_bytes().get(..same).ok_or(CUT_OFF)?;
+    let (rest, behind) = bytes.split_at_checked(len).ok_or(CUT_OFF)?;
+    *bytes = behind;
+    if same.len() + rest.len() > NAME_BYTES {
+        return Err(PageError("a group's name is too long"));
+    }
+    let name = String::from_utf8([same, rest].concat()).map_err(|_| PageError("a group's name is not text"))?;
+    if name.is_empty() { Err(PageError("a group's name is empty")) } else { Ok(name.into()) }
+}
+
+fn pack_one(out: &mut Vec<u8>, before: &Before, message: &StoredMessage, group: usize) {
     use differs::{FRAME, LEN, MORE, OFFSET, SEND_TIME, SEQ, SIZE, VISIBLE_AT};
     let at = message.location;
     let mut flags = 0;
@@ -131,8 +272,8 @@ fn pack_one(out: &mut Vec<u8>, before: &Before, message: &StoredMessage) {
     note(at.len != before.len, LEN);
     note(message.size != before.size, SIZE);
     note(message.send_time.0 != before.send_time, SEND_TIME);
-    note(message.visible_at != message.send_time, VISIBLE_AT);
-    let more = rare_flags(before, message);
+    note(delay_of(message) != before.delay, VISIBLE_AT);
+    let more = rare_flags(before, message, group);
     note(more != 0, MORE);
     out.push(flags);
     if flags & MORE != 0 {
@@ -159,26 +300,24 @@ fn pack_one(out: &mut Vec<u8>, before: &Before, message: &StoredMessage) {
     if flags & VISIBLE_AT != 0 {
         put_difference(out, message.visible_at.0, message.send_time.0);
     }
-    pack_rare(out, more, message);
+    pack_rare(out, more, message, group);
 }
 
-fn rare_flags(before: &Before, message: &StoredMessage) -> u8 {
+fn rare_flags(before: &Before, message: &StoredMessage, group: usize) -> u8 {
     let flag = |there, flag| if there { flag } else { 0 };
-    flag(message.follows_queue_delay, rare::FOLLOWS_QUEUE_DELAY)
-        | flag(message.group != before.group, rare::GROUP)
+    flag(message.follows_queue_delay != before.follows_queue_delay, rare::FOLLOWS_QUEUE_DELAY)
+        | flag(group != before.group, rare::GROUP)
         | flag(message.receive_count != 0, rare::RECEIVE_COUNT)
         | flag(message.first_receive.is_some(), rare::FIRST_RECEIVE)
         | flag(message.lease != LeaseId(0) || message.leased_at != Timestamp::ZERO, rare::LEASE)
         | flag(message.leased, rare::LEASED)
         | flag(message.dead_letter_source.is_some(), rare::DEAD_LETTER_SOURCE)
-        | flag(message.retention_from.is_some(), rare::RETENTION_FROM)
+        | flag(retention_of(message) != before.retention, rare::RETENTION_FROM)
 }
 
-fn pack_rare(out: &mut Vec<u8>, flags: u8, message: &StoredMessage) {
+fn pack_rare(out: &mut Vec<u8>, flags: u8, message: &StoredMessage, group: usize) {
     if flags & rare::GROUP != 0 {
-        let name = message.group.as_deref().unwrap_or_default();
-        put(out, name.len() as u64);
-        out.extend_from_slice(name.as_bytes());
+        put(out, group as u64);
     }
     if flags & rare::RECEIVE_COUNT != 0 {
         put(out, u64::from(message.receive_count));
@@ -193,12 +332,15 @@ fn pack_rare(out: &mut Vec<u8>, flags: u8, message: &StoredMessage) {
     if let Some(queue) = message.dead_letter_source {
         put(out, queue.0);
     }
-    if let Some(time) = message.retention_from {
-        put_difference(out, time.0, message.send_time.0);
+    if flags & rare::RETENTION_FROM != 0 {
+        out.push(u8::from(message.retention_from.is_some()));
+        if let Some(time) = message.retention_from {
+            put_difference(out, time.0, message.send_time.0);
+        }
     }
 }
 
-fn unpack_one(rest: &mut &[u8], before: &Before) -> Result<StoredMessage, PageError> {
+fn unpack_one(rest: &mut &[u8], before: &Before) -> Result<(StoredMessage, usize), PageError> {
     use differs::{FRAME, LEN, MORE, OFFSET, SEND_TIME, SEQ, SIZE, VISIBLE_AT};
     let flags = take_byte(rest)?;
     let more = if flags & MORE != 0 { take_byte(rest)? } else { 0 };
@@ -210,16 +352,18 @@ fn unpack_one(rest: &mut &[u8], before: &Before) -> Result<StoredMessage, PageEr
     let len = if flags & LEN != 0 { take_u32(rest)? } else { before.len };
     let size = if flags & SIZE != 0 { take_u32(rest)? } else { before.size };
     let send_time = if flags & SEND_TIME != 0 { take_difference(rest, before.send_time)? } else { before.send_time };
-    let visible_at = if flags & VISIBLE_AT != 0 { take_difference(rest, send_time)? } else { send_time };
+    let same_delay = send_time.wrapping_add(before.delay);
+    let visible_at = if flags & VISIBLE_AT != 0 { take_difference(rest, send_time)? } else { same_delay };
+    let follows_differs = more & rare::FOLLOWS_QUEUE_DELAY != 0;
     let mut message = StoredMessage {
         seq: MessageSeq(seq),
         location: Location { lsn: Lsn(lsn), offset, len },
         send_time: Timestamp(send_time),
         retention_from: None,
         visible_at: Timestamp(visible_at),
-        follows_queue_delay: more & rare::FOLLOWS_QUEUE_DELAY != 0,
+        follows_queue_delay: before.follows_queue_delay != follows_differs,
         size,
-        group: before.group.clone(),
+        group: None,
         receive_count: 0,
         first_receive: None,
         lease: LeaseId(0),
@@ -227,19 +371,14 @@ fn unpack_one(rest: &mut &[u8], before: &Before) -> Result<StoredMessage, PageEr
         leased_at: Timestamp::ZERO,
         dead_letter_source: None,
     };
+    message.retention_from = before.retention.map(|after| Timestamp(send_time.wrapping_add(after)));
+    let group = if more & rare::GROUP != 0 { take_u32(rest)? as usize } else { before.group };
     unpack_rare(rest, more, &mut message)?;
-    Ok(message)
+    Ok((message, group))
 }
 
 fn unpack_rare(rest: &mut &[u8], flags: u8, message: &mut StoredMessage) -> Result<(), PageError> {
     let sent = message.send_time.0;
-    if flags & rare::GROUP != 0 {
-        let len = take_u32(rest)? as usize;
-        let (name, behind) = rest.split_at_checked(len).ok_or(PageError("a group's name is cut off"))?;
-        *rest = behind;
-        let name = str::from_utf8(name).map_err(|_| PageError("a group's name is not text"))?;
-        message.group = (!name.is_empty()).then(|| name.into());
-    }
     if flags & rare::RECEIVE_COUNT != 0 {
         message.receive_count = take_u32(rest)?;
     }
@@ -254,56 +393,26 @@ fn unpack_rare(rest: &mut &[u8], flags: u8, message: &mut StoredMessage) -> Resu
         message.dead_letter_source = Some(QueueId(take(rest)?));
     }
     if flags & rare::RETENTION_FROM != 0 {
-        message.retention_from = Some(Timestamp(take_difference(rest, sent)?));
+        message.retention_from = match take_byte(rest)? {
+            0 => None,
+            1 => Some(Timestamp(take_difference(rest, sent)?)),
+            _ => return Err(PageError("a retention starts nowhere")),
+        };
     }
     Ok(())
-}
-
-fn put(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn put_difference(out: &mut Vec<u8>, value: u64, from: u64) {
-    let difference = value.wrapping_sub(from) as i64;
-    put(out, ((difference << 1) ^ (difference >> 63)) as u64);
-}
-
-fn take_byte(rest: &mut &[u8]) -> Result<u8, PageError> {
-    let (byte, behind) = rest.split_first().ok_or(PageError("cut off"))?;
-    *rest = behind;
-    Ok(*byte)
-}
-
-fn take(rest: &mut &[u8]) -> Result<u64, PageError> {
-    let mut value = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let byte = take_byte(rest)?;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Ok(value);
-        }
-    }
-    Err(PageError("a number is too long"))
-}
-
-fn take_u32(rest: &mut &[u8]) -> Result<u32, PageError> {
-    u32::try_from(take(rest)?).map_err(|_| PageError("a number is too large"))
-}
-
-fn take_difference(rest: &mut &[u8], from: u64) -> Result<u64, PageError> {
-    let zigzag = take(rest)?;
-    let difference = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
-    Ok(from.wrapping_add(difference as u64))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::time::Duration;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn read(bytes: &[u8]) -> Result<Vec<StoredMessage>, PageError> {
+        Page::from_bytes(bytes)?.messages()
+    }
 
     fn message(seq: u64) -> StoredMessage {
         StoredMessage {
@@ -357,7 +466,7 @@ mod tests {
     #[test]
     fn messages_sent_together_take_a_byte_each() {
         let page = Page::pack((1..=PAGE_MESSAGES).map(message).collect::<Vec<_>>().into_iter());
-        assert!(page.as_bytes().len() < PAGE_MESSAGES as usize + 32, "{} bytes", page.as_bytes().len());
+        assert!(page.to_bytes().len() < PAGE_MESSAGES as usize + 32, "{} bytes", page.to_bytes().len());
         assert_eq!(page.messages().expect("a page").len(), PAGE_MESSAGES as usize);
     }
 
@@ -369,15 +478,56 @@ mod tests {
         let page = Page::pack([first, second].into_iter());
         let time = [0x80, 0xa0, 0xab, 0xfe, 0xf9, 0x62];
         let first = [[0x3e, 18, 72, 0xcc, 8, 0x80, 8].as_slice(), &time].concat();
-        assert_eq!(page.as_bytes(), [&[2], first.as_slice(), &[0x80, 0x06, 1, b'g', 2]].concat());
+        assert_eq!(page.to_bytes(), [&[1, 0, 1, b'g', 2], first.as_slice(), &[0x80, 0x06, 1, 2]].concat());
     }
 
     #[test]
     fn more_messages_than_a_page_holds_are_refused() {
-        let mut bytes = Vec::new();
+        let mut bytes = vec![0];
         put(&mut bytes, PAGE_MESSAGES + 1);
         bytes.extend(std::iter::repeat_n(0, PAGE_MESSAGES as usize + 1));
-        assert_eq!(Page::from_bytes(&bytes).messages(), Err(PageError("more than a page holds")));
+        assert_eq!(read(&bytes), Err(PageError("more than a page holds")));
+    }
+
+    #[test]
+    fn a_group_stands_in_the_list_or_nowhere() {
+        let grouped = StoredMessage { group: Some("g".into()), ..message(1) };
+        let mut bytes = Page::pack([grouped].into_iter()).to_bytes();
+        assert_eq!(bytes.pop(), Some(1));
+        bytes.push(2);
+        assert_eq!(read(&bytes), Err(PageError("a group without a name")));
+        assert_eq!(read(&[1, 0, 0, 0]), Err(PageError("a group's name is empty")));
+        assert_eq!(read(&[1, 1, 0, 0]), Err(PageError("a group's name is cut off")));
+    }
+
+    #[test]
+    fn names_that_begin_alike_are_told_apart_by_their_ends() {
+        let names = ["tenant-1", "tenant-12", "tenant-ä", "tenant-ö", "other"];
+        let messages =
+            names.iter().zip(1..).map(|(name, seq)| StoredMessage { group: Some((*name).into()), ..message(seq) });
+        let page = Page::pack(messages.collect::<Vec<_>>().into_iter());
+        let bytes = page.to_bytes();
+        assert_eq!(Page::from_bytes(&bytes), Ok(page));
+        let ends = [&[5, 0, 8][..], b"tenant-1", &[8, 1], b"2", &[7, 2, 0xc3, 0xa4], &[8, 1, 0xb6], &[0, 5], b"other"];
+        assert_eq!(bytes[..28], ends.concat());
+    }
+
+    #[test]
+    fn a_name_stands_in_a_page_once() {
+        let group = |seq: u64| Some(Arc::from(format!("a group with a long name {}", seq % 2)));
+        let messages = (1..=PAGE_MESSAGES).map(|seq| StoredMessage { group: group(seq), ..message(seq) });
+        let page = Page::pack(messages.collect::<Vec<_>>().into_iter());
+        assert!(page.to_bytes().len() < 3 * PAGE_MESSAGES as usize + 90, "{} bytes", page.to_bytes().len());
+    }
+
+    #[test]
+    fn a_common_delay_stands_in_a_page_once() {
+        let delayed = |seq| {
+            let visible_at = message(seq).send_time + DAY;
+            StoredMessage { visible_at, retention_from: Some(visible_at), ..message(seq) }
+        };
+        let page = Page::pack((1..=PAGE_MESSAGES).map(delayed).collect::<Vec<_>>().into_iter());
+        assert!(page.to_bytes().len() < PAGE_MESSAGES as usize + 40, "{} bytes", page.to_bytes().len());
     }
 
     proptest! {
@@ -387,12 +537,13 @@ mod tests {
             messages.sort_by_key(|message| message.seq);
             messages.dedup_by_key(|message| message.seq);
             let page = Page::pack(messages.clone().into_iter());
-            prop_assert_eq!(Page::from_bytes(page.as_bytes()).messages(), Ok(messages));
+            prop_assert_eq!(Page::from_bytes(&page.to_bytes()), Ok(page.clone()));
+            prop_assert_eq!(page.messages(), Ok(messages));
         }
 
         #[test]
         fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(messages) = Page::from_bytes(&bytes).messages() {
+            if let Ok(messages) = read(&bytes) {
                 prop_assert!(messages.is_sorted_by_key(|message| message.seq));
             }
         }

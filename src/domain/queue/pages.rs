@@ -1,14 +1,14 @@
 //! The messages of a queue in the order of sending, in pages of [`PAGE_MESSAGES`](crate::base::limits::PAGE_MESSAGES).
 //!
 //! Invariants: a page without messages does not exist; `ready` names the pages with a ready bit; `ages` holds for every
-//! page a moment not later than the start of its oldest message's retention.
-//! Absent on purpose: why a message is ready, groups, time.
+//! page a moment not later than the start of its oldest message's retention; `spread` names the pages that are not packed;
+//! no more than [`SEEN_MAX`] packed pages are spread out for looks, in the middle of a decision too.
+//! Absent on purpose: why a message is ready, the order of groups, time.
 
 use super::{
     checkpoint::StoredMessage,
-    message::Message,
-    packed::Page,
-    slots::{Slots, join, split},
+    message::{Message, Place},
+    slots::{Found, Packed, Slots, join, split},
 };
 use crate::base::{
     id::{Location, Lsn, MessageSeq},
@@ -16,12 +16,12 @@ use crate::base::{
 };
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Bound,
 };
 
 /// Packed pages that looks may leave spread out.
-const SEEN_MAX: usize = 64;
+pub(super) const SEEN_MAX: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Pages {
@@ -29,8 +29,9 @@ pub(super) struct Pages {
     ready: BTreeSet<u64>,
     ages: BTreeSet<(Timestamp, u64)>,
     dirty: BTreeSet<u64>,
-    /// Packed pages that somebody looked at.
-    seen: RefCell<Vec<u64>>,
+    spread: BTreeSet<u64>,
+    /// Packed pages that somebody looked at, the longest ago first.
+    seen: RefCell<VecDeque<u64>>,
     len: usize,
 }
 
@@ -39,9 +40,15 @@ impl Pages {
         self.len
     }
 
-    pub(super) fn get(&self, seq: MessageSeq) -> Option<&Message> {
+    pub(super) fn get(&self, seq: MessageSeq) -> Option<Found<'_>> {
         let (number, index) = split(seq);
         self.look(number)?.get(index)
+    }
+
+    /// Whether a message, which is there, is visible. No look: it spreads nothing out.
+    pub(super) fn is_visible(&self, seq: MessageSeq) -> bool {
+        let (number, index) = split(seq);
+        self.pages.get(&number).is_some_and(|page| page.is_visible(index))
     }
 
     /// The page, to look into.
@@ -51,39 +58,39 @@ impl Pages {
         Some(page)
     }
 
+    /// Remembers that a page will be spread out by a look, and forgets what the look longest ago spread out.
     fn note(&self, number: u64, page: &Slots) {
-        if page.packed().is_some() && !page.is_seen() {
-            self.seen.borrow_mut().push(number);
+        if page.packed().is_none() || page.is_seen() {
+            return;
+        }
+        let mut seen = self.seen.borrow_mut();
+        seen.push_back(number);
+        if seen.len() > SEEN_MAX {
+            let forgotten = seen.pop_front().and_then(|number| self.pages.get(&number));
+            forgotten.into_iter().for_each(Slots::look_away);
         }
     }
 
-    /// Forgets what looks spread out, when it is much.
-    pub(super) fn look_away(&mut self) {
-        if self.seen.get_mut().len() > SEEN_MAX {
-            for number in std::mem::take(self.seen.get_mut()) {
-                if let Some(page) = self.pages.get_mut(&number) {
-                    page.look_away();
-                }
-            }
-        }
-    }
-
-    /// The message to change; its page counts as changed.
-    pub(super) fn get_mut(&mut self, seq: MessageSeq) -> Option<&mut Message> {
+    /// Changes a message, whose page counts as changed; gives its places before and after.
+    pub(super) fn change(&mut self, seq: MessageSeq, change: impl FnOnce(&mut Message)) -> Option<(Place, Place)> {
         let (number, index) = split(seq);
         let page = self.pages.get_mut(&number)?;
+        if page.packed().is_some() {
+            self.spread.insert(number);
+        }
+        let places = page.change(index, change)?;
         if !page.dirty {
-            page.get_mut(index)?;
             page.dirty = true;
             self.dirty.insert(number);
         }
-        page.get_mut(index)
+        Some(places)
     }
 
-    /// The message, to change what is not stored of it.
-    pub(super) fn peek_mut(&mut self, seq: MessageSeq) -> Option<&mut Message> {
+    /// Lets the state of a message follow the clock; gives its places before and after. Nothing that is stored changes.
+    pub(super) fn follow_clock(&mut self, seq: MessageSeq, now: Timestamp) -> Option<(Place, Place)> {
         let (number, index) = split(seq);
-        self.pages.get_mut(&number)?.get_mut(index)
+        self.note(number, self.pages.get(&number)?);
+        self.pages.get_mut(&number)?.follow_clock(index, now)
     }
 
     /// Stores a message, replacing one of the same number.
@@ -92,8 +99,12 @@ impl Pages {
         let from = message.retention_from();
         let page = self.pages.entry(number).or_insert_with(|| {
             self.ages.insert((from, number));
+            self.spread.insert(number);
             Slots::starting_at(index, from)
         });
+        if page.packed().is_some() {
+            self.spread.insert(number);
+        }
         if from < page.oldest {
             self.ages.remove(&(page.oldest, number));
             self.ages.insert((from, number));
@@ -111,6 +122,9 @@ impl Pages {
     pub(super) fn remove(&mut self, seq: MessageSeq) -> Option<Message> {
         let (number, index) = split(seq);
         let page = self.pages.get_mut(&number)?;
+        if page.packed().is_some() {
+            self.spread.insert(number);
+        }
         let message = page.take(index)?;
         self.len -= 1;
         if page.clear_ready(index) {
@@ -120,6 +134,7 @@ impl Pages {
             let oldest = page.oldest;
             self.ages.remove(&(oldest, number));
             self.pages.remove(&number);
+            self.spread.remove(&number);
             self.dirty.insert(number);
         } else if !page.dirty {
             page.dirty = true;
@@ -134,6 +149,7 @@ impl Pages {
         self.pages.clear();
         self.ready.clear();
         self.ages.clear();
+        self.spread.clear();
         self.len = 0;
     }
 
@@ -165,11 +181,11 @@ impl Pages {
         Some(join(number, index))
     }
 
-    pub(super) fn first(&self) -> Option<(MessageSeq, &Message)> {
+    pub(super) fn first(&self) -> Option<(MessageSeq, Found<'_>)> {
         self.iter_from(MessageSeq(0)).next()
     }
 
-    pub(super) fn iter_from(&self, from: MessageSeq) -> impl Iterator<Item = (MessageSeq, &Message)> {
+    pub(super) fn iter_from(&self, from: MessageSeq) -> impl Iterator<Item = (MessageSeq, Found<'_>)> {
         let (first, index) = split(from);
         self.pages
             .range(first..)
@@ -178,13 +194,13 @@ impl Pages {
     }
 
     /// Newest first.
-    pub(super) fn iter_back(&self) -> impl Iterator<Item = (MessageSeq, &Message)> {
+    pub(super) fn iter_back(&self) -> impl Iterator<Item = (MessageSeq, Found<'_>)> {
         let pages = self.pages.iter().rev().inspect(|(number, page)| self.note(**number, page));
         pages.flat_map(|(&number, page)| page.iter(number).rev())
     }
 
     /// The messages of one page.
-    pub(super) fn page(&self, number: u64) -> impl Iterator<Item = (MessageSeq, &Message)> {
+    pub(super) fn page(&self, number: u64) -> impl Iterator<Item = (MessageSeq, Found<'_>)> {
         self.look(number).into_iter().flat_map(move |page| page.iter(number))
     }
 
@@ -222,36 +238,63 @@ impl Pages {
     }
 
     /// The packed form of a page that has not changed since it was packed.
-    pub(super) fn packed(&self, number: u64) -> Option<&Page> {
+    pub(super) fn packed(&self, number: u64) -> Option<&Packed> {
         self.pages.get(&number)?.packed()
     }
 
-    /// Packs a page if everything in it only waits; `page` is its packed form.
-    pub(super) fn pack(&mut self, number: u64, page: &Page) {
+    /// Up to `limit` pages that are spread out although everything in them only waits. The newest still grows.
+    pub(super) fn to_pack(&self, limit: usize) -> Vec<u64> {
+        let newest = self.newest();
+        let waits = |number: &u64| self.pages.get(number).is_some_and(Slots::only_waits);
+        let numbers = self.spread.iter().copied().filter(|number| Some(*number) != newest);
+        numbers.filter(waits).take(limit).collect()
+    }
+
+    /// Packs a page, in which everything only waits; `packed` is its packed form.
+    pub(super) fn pack(&mut self, number: u64, packed: Packed) {
         let Some(slots) = self.pages.get_mut(&number) else { return };
-        if slots.packed().is_some() || !slots.only_waits() {
-            return;
-        }
         if let Some(oldest) = slots.exact_oldest().filter(|oldest| *oldest != slots.oldest) {
             self.ages.remove(&(slots.oldest, number));
             self.ages.insert((oldest, number));
             slots.oldest = oldest;
         }
-        slots.pack(page);
+        slots.pack(packed);
+        self.spread.remove(&number);
     }
 
-    /// Takes in a page that only waits, and its messages; false, and nothing happened, if there is something in its place.
-    pub(super) fn restore(&mut self, number: u64, page: &Page, messages: &[StoredMessage]) -> bool {
+    /// Whether these messages are those of a page that is not there yet.
+    pub(super) fn has_room_for(&self, number: u64, messages: &[StoredMessage]) -> bool {
         let all_here = messages.iter().all(|stored| split(stored.seq).0 == number);
-        if messages.is_empty() || !all_here || self.pages.contains_key(&number) {
-            return false;
-        }
-        let slots = Slots::waiting(page, messages);
+        !messages.is_empty() && all_here && !self.pages.contains_key(&number)
+    }
+
+    /// Takes in a page that only waits and was not there, and its messages: all visible, and none ready as yet.
+    pub(super) fn restore(&mut self, number: u64, packed: Packed, messages: &[StoredMessage]) {
+        let slots = Slots::waiting(packed, messages);
         self.ages.insert((slots.oldest, number));
-        self.ready.insert(number);
         self.len += messages.len();
         self.pages.insert(number, slots);
-        true
+    }
+
+    /// Says of a message that was restored that it is delayed.
+    pub(super) fn hide(&mut self, seq: MessageSeq) {
+        let (number, index) = split(seq);
+        if let Some(page) = self.pages.get_mut(&number) {
+            page.hide(index);
+        }
+    }
+
+    /// Packed pages that looks have left spread out.
+    #[cfg(test)]
+    pub(super) fn seen(&self) -> usize {
+        self.pages.values().filter(|page| page.is_seen()).count()
+    }
+
+    /// What the messages take of memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        // A tree's nodes are half full at worst.
+        let own: usize = self.pages.values().map(|page| page.bytes() + size_of::<Slots>()).sum();
+        own + 2 * self.ages.len() * size_of::<(Timestamp, u64)>() + 2 * self.ready.len() * size_of::<u64>()
     }
 }
 

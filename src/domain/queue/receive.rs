@@ -135,7 +135,7 @@ impl<'a> Batch<'a> {
         let Some(message) = self.queue.living(seq, self.now) else { return self.pass() };
         match self.dead_letters {
             Some((to, max)) if message.receive_count >= max => self.send_away(seq, to),
-            Some(_) | None => self.take(seq, message),
+            Some(_) | None => self.take(seq, &message),
         }
     }
 

@@ -23,7 +23,7 @@ impl Queue {
     /// The event that gives a message a new entry; none when it is not there any more, or not at `at`.
     pub fn relocate(&self, seq: MessageSeq, at: Location) -> Option<Event> {
         let message = self.pages.get(seq).filter(|message| message.location == at)?;
-        Some(Event::Relocated(Box::new(self.stored(seq, message))))
+        Some(Event::Relocated(Box::new(self.stored(seq, &message))))
     }
 
     /// What is newer than the event knows more: of a message that is there only the place changes, and only upwards.

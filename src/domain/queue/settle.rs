@@ -35,7 +35,7 @@ impl Queue {
     /// Deletes the message. None: there is nothing to do, because it is gone, or (standard) was received again.
     pub fn delete(&self, now: Timestamp, seq: MessageSeq, lease: LeaseId) -> Result<Option<Event>, SettleError> {
         let Some(message) = self.living(seq, now) else { return Ok(None) };
-        match self.check_held(message, lease, now) {
+        match self.check_held(&message, lease, now) {
             Ok(()) => Ok(Some(Event::Deleted { seq })),
             Err(error) if self.settings.is_fifo() => Err(error),
             Err(_) => Ok(None),
@@ -54,7 +54,7 @@ impl Queue {
             return Err(SettleError::TimeoutTooLong(timeout));
         }
         let message = self.living(seq, now).ok_or(SettleError::Gone)?;
-        self.check_held(message, lease, now)?;
+        self.check_held(&message, lease, now)?;
         let rare = message.rare();
         let leased_at = if rare.lease == lease { rare.leased_at } else { now };
         let left = (leased_at + VISIBILITY_TIMEOUT_MAX).since(now);
@@ -84,16 +84,16 @@ impl Queue {
             return Err(SettleError::TimeoutTooLong(delay));
         }
         let message = self.living(seq, now).ok_or(SettleError::Gone)?;
-        self.check_open(message, lease, now)?;
+        self.check_open(&message, lease, now)?;
         let give_back = |seq, message: &Message, visible_at| {
             let uncounted = u32::from(keep_receive_count && message.rare().lease != LeaseId(0));
             let receive_count = message.receive_count.saturating_sub(uncounted);
             Event::VisibilityChanged(VisibilityChanged { seq, lease: LeaseId(0), visible_at, receive_count, at: now })
         };
-        let mut events = vec![give_back(seq, message, now + delay)];
-        for later in self.leased_after(seq, message, now) {
+        let mut events = vec![give_back(seq, &message, now + delay)];
+        for later in self.leased_after(seq, &message, now) {
             if let Some(message) = self.pages.get(later) {
-                events.push(give_back(later, message, now));
+                events.push(give_back(later, &message, now));
             }
         }
         Ok(events)
@@ -110,7 +110,7 @@ impl Queue {
         transfer: u64,
     ) -> Result<Event, SettleError> {
         let message = self.living(seq, now).ok_or(SettleError::Gone)?;
-        self.check_open(message, lease, now)?;
+        self.check_open(&message, lease, now)?;
         Ok(Event::Moved(Moved { seq, to, transfer, why: MoveReason::Explicit { reason }, at: now }))
     }
 
@@ -136,7 +136,7 @@ impl Queue {
     /// FIFO: the messages of the same group after `seq` that are in flight.
     fn leased_after(&self, seq: MessageSeq, message: &Message, now: Timestamp) -> Vec<MessageSeq> {
         let Some(no) = message.group.filter(|_| self.settings.is_fifo()) else { return Vec::new() };
-        let later = self.groups.members_from(no, seq.next()).into_iter().flatten();
+        let later = self.groups.leased_from(no, seq.next()).filter(|seq| !self.pages.is_visible(*seq));
         let held = |seq: &MessageSeq| self.pages.get(*seq).is_some_and(|m| m.is_held_by(m.rare().lease, now));
         later.filter(held).take(self.groups.in_flight(no).saturating_sub(1)).collect()
     }

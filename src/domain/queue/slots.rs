@@ -1,21 +1,22 @@
 //! One page of messages: spread out while something happens to them, packed while they wait.
 //!
-//! Invariants: a packed page holds what is visible and of no group, unchanged since it was packed, and its `oldest` is
-//! exact. Looking at a packed page spreads it out beside the packed bytes; `look_away` forgets that again.
+//! Invariants: a packed page holds what nobody leases, unchanged since it was packed, and its `oldest` is exact; which of
+//! it is hidden the bits say, packed or not. Looking at a packed page spreads it out beside the packed bytes; `look_away`
+//! forgets that again.
 
 use super::{
+    bits::Bits,
     checkpoint::StoredMessage,
-    message::{Message, State},
-    packed::Page,
+    leb,
+    message::{GroupNo, Message, Place, State},
+    packed::Rows,
 };
 use crate::base::{
     id::{Lsn, MessageSeq},
     limits::PAGE_MESSAGES,
     time::Timestamp,
 };
-use std::{cell::OnceCell, iter};
-
-const WORDS: usize = PAGE_MESSAGES.div_ceil(64) as usize;
+use std::{cell::RefCell, iter, num::NonZeroU32, ops::Deref, sync::Arc};
 
 pub(super) fn split(seq: MessageSeq) -> (u64, usize) {
     (seq.0 / PAGE_MESSAGES, (seq.0 % PAGE_MESSAGES) as usize)
@@ -28,40 +29,103 @@ pub(super) fn join(page: u64, index: usize) -> MessageSeq {
 #[derive(Debug)]
 pub(super) struct Slots {
     body: Body,
-    pub(super) live: usize,
-    ready: [u64; WORDS],
+    pub(super) live: u16,
+    leased: u16,
+    pub(super) dirty: bool,
+    ready: Bits,
+    /// What is leased or delayed.
+    hidden: Bits,
     /// Not later than the oldest message's; may lag behind when that one has gone.
     pub(super) oldest: Timestamp,
     /// Not above the frame of any message; exact when the page was last taken for a checkpoint.
     pub(super) low: Lsn,
-    pub(super) dirty: bool,
 }
 
 #[derive(Debug)]
 enum Body {
     Spread(Spread),
-    Packed { page: Page, seen: OnceCell<Box<Spread>> },
+    Packed { packed: Packed, seen: RefCell<Option<Arc<Spread>>> },
 }
 
-#[derive(Debug, Default)]
-struct Spread {
+/// A page as it waits in memory: as in the index, but its groups by their numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Packed {
+    pub(super) rows: Rows,
+    pub(super) groups: GroupNos,
+}
+
+/// The groups of a page: the one of messages that name none, then those the page names. Differences, for groups that
+/// came together have numbers near each other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GroupNos(Box<[u8]>);
+
+impl GroupNos {
+    pub(super) fn new(numbers: impl Iterator<Item = Option<GroupNo>>) -> Self {
+        let (mut bytes, mut before) = (Vec::new(), 0);
+        for number in numbers {
+            let number = number.map_or(0, |no| u64::from(no.0.get()));
+            leb::put_difference(&mut bytes, number, before);
+            before = number;
+        }
+        Self(bytes.into())
+    }
+
+    pub(super) fn list(&self) -> Vec<Option<GroupNo>> {
+        let (mut rest, mut before) = (&*self.0, 0);
+        let next = || leb::take_difference(&mut rest, before).ok().inspect(|number| before = *number);
+        let numbers = iter::from_fn(next);
+        numbers.map(|number| u32::try_from(number).ok().and_then(NonZeroU32::new).map(GroupNo)).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A message that was found: in its place, or in what a look spread out.
+#[derive(Debug)]
+pub(super) enum Found<'a> {
+    Here(&'a Message),
+    Seen(Arc<Spread>, usize),
+}
+
+impl Deref for Found<'_> {
+    type Target = Message;
+
+    fn deref(&self) -> &Message {
+        match self {
+            Self::Here(message) => message,
+            Self::Seen(spread, index) => match spread.get(*index) {
+                Some(message) => message,
+                None => unreachable!("it was there when it was found"),
+            },
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spread {
     /// The index in the page of the first slot.
     first: usize,
     slots: Vec<Option<Message>>,
 }
 
 impl Spread {
-    fn unpack(page: &Page) -> Self {
+    /// `hidden` says which messages are delayed.
+    fn unpack(packed: &Packed, hidden: &Bits) -> Self {
         // Nothing gets here that was not packed or read once before.
-        let messages = page.messages().unwrap_or_default();
+        let rows = packed.rows.read().unwrap_or_default();
+        let groups = packed.groups.list();
         let mut spread = Self::default();
-        if let Some(first) = messages.first() {
+        if let Some((first, _)) = rows.first() {
             spread.first = split(first.seq).1;
         }
-        for stored in &messages {
-            let at = split(stored.seq).1 - spread.first;
-            spread.slots.resize_with(at, || None);
-            spread.slots.push(Some(Message::restored(stored, None)));
+        for (stored, group) in &rows {
+            let index = split(stored.seq).1;
+            let mut message = Message::restored(stored, groups.get(*group).copied().flatten());
+            message.state = if hidden.get(index) { State::Delayed } else { State::Visible };
+            spread.slots.resize_with(index - spread.first, || None);
+            spread.slots.push(Some(message));
         }
         spread
     }
@@ -69,38 +133,57 @@ impl Spread {
     fn get(&self, index: usize) -> Option<&Message> {
         self.slots.get(index.checked_sub(self.first)?)?.as_ref()
     }
+
+    fn get_mut(&mut self, index: usize) -> Option<&mut Message> {
+        self.slots.get_mut(index.checked_sub(self.first)?)?.as_mut()
+    }
+
+    fn range(&self) -> std::ops::Range<usize> {
+        self.first..self.first + self.slots.len()
+    }
+
+    fn put(&mut self, index: usize, message: Message) -> Option<Message> {
+        if index < self.first {
+            self.slots.splice(0..0, iter::repeat_with(|| None).take(self.first - index));
+            self.first = index;
+        }
+        let at = index - self.first;
+        if at >= self.slots.len() {
+            self.slots.resize_with(at + 1, || None);
+        }
+        self.slots.get_mut(at).and_then(|slot| slot.replace(message))
+    }
 }
 
 impl Slots {
     pub(super) fn starting_at(index: usize, oldest: Timestamp) -> Self {
-        let body = Body::Spread(Spread { first: index, slots: Vec::new() });
-        Self { body, live: 0, ready: [0; WORDS], oldest, low: Lsn(u64::MAX), dirty: false }
+        Self::new(Body::Spread(Spread { first: index, slots: Vec::new() }), oldest, Lsn(u64::MAX))
     }
 
-    /// A page that waits; `messages` are those of `page`, at least one.
-    pub(super) fn waiting(page: &Page, messages: &[StoredMessage]) -> Self {
+    /// A page that waits, all of it visible as yet; `messages` are those of `packed`, at least one.
+    pub(super) fn waiting(packed: Packed, messages: &[StoredMessage]) -> Self {
         let oldest = messages.iter().map(|stored| stored.retention_from.unwrap_or(stored.send_time)).min();
-        let body = Body::Packed { page: page.clone(), seen: OnceCell::new() };
-        let low = messages.iter().map(|stored| stored.location.lsn).min().unwrap_or(Lsn(0));
-        let (live, oldest) = (messages.len(), oldest.unwrap_or(Timestamp::ZERO));
-        let mut slots = Self { body, live, ready: [0; WORDS], oldest, low, dirty: false };
-        for stored in messages {
-            slots.set_ready(split(stored.seq).1);
-        }
-        slots
+        let low = messages.iter().map(|stored| stored.location.lsn).min();
+        let body = Body::Packed { packed, seen: RefCell::default() };
+        let slots = Self::new(body, oldest.unwrap_or(Timestamp::ZERO), low.unwrap_or(Lsn(0)));
+        Self { live: messages.len() as u16, ..slots }
     }
 
-    fn spread(&self) -> &Spread {
-        match &self.body {
-            Body::Spread(spread) => spread,
-            Body::Packed { page, seen } => seen.get_or_init(|| Box::new(Spread::unpack(page))),
-        }
+    fn new(body: Body, oldest: Timestamp, low: Lsn) -> Self {
+        let (ready, hidden) = (Bits::default(), Bits::default());
+        Self { body, live: 0, leased: 0, dirty: false, ready, hidden, oldest, low }
     }
 
+    /// What a look at a packed page sees.
+    fn seen(&self, packed: &Packed, seen: &RefCell<Option<Arc<Spread>>>) -> Arc<Spread> {
+        seen.borrow_mut().get_or_insert_with(|| Arc::new(Spread::unpack(packed, &self.hidden))).clone()
+    }
+
+    /// The page, to be changed.
     fn spread_mut(&mut self) -> &mut Spread {
-        if let Body::Packed { page, seen } = &mut self.body {
-            let spread = seen.take().map_or_else(|| Spread::unpack(page), |seen| *seen);
-            self.body = Body::Spread(spread);
+        if let Body::Packed { packed, seen } = &mut self.body {
+            let spread = seen.get_mut().take().map(Arc::unwrap_or_clone);
+            self.body = Body::Spread(spread.unwrap_or_else(|| Spread::unpack(packed, &self.hidden)));
         }
         match &mut self.body {
             Body::Spread(spread) => spread,
@@ -110,71 +193,116 @@ impl Slots {
 
     /// Whether a look spread it out.
     pub(super) fn is_seen(&self) -> bool {
-        matches!(&self.body, Body::Packed { seen, .. } if seen.get().is_some())
+        matches!(&self.body, Body::Packed { seen, .. } if seen.borrow().is_some())
     }
 
-    pub(super) fn look_away(&mut self) {
-        if let Body::Packed { seen, .. } = &mut self.body {
+    pub(super) fn look_away(&self) {
+        if let Body::Packed { seen, .. } = &self.body {
             seen.take();
         }
     }
 
-    pub(super) fn packed(&self) -> Option<&Page> {
+    pub(super) fn packed(&self) -> Option<&Packed> {
         match &self.body {
-            Body::Packed { page, .. } => Some(page),
+            Body::Packed { packed, .. } => Some(packed),
             Body::Spread(_) => None,
         }
     }
 
-    /// Whether everything in it only waits to be received.
+    /// Whether everything in it only waits: to be received, or for the end of a delay.
     pub(super) fn only_waits(&self) -> bool {
-        let mut messages = self.spread().slots.iter().flatten();
-        messages.all(|message| message.group.is_none() && message.state == State::Visible)
+        self.leased == 0
     }
 
-    /// Packs what only waits; `page` is its packed form.
-    pub(super) fn pack(&mut self, page: &Page) {
-        self.body = Body::Packed { page: page.clone(), seen: OnceCell::new() };
+    /// Packs what only waits; `packed` is its packed form.
+    pub(super) fn pack(&mut self, packed: Packed) {
+        self.body = Body::Packed { packed, seen: RefCell::default() };
     }
 
-    pub(super) fn get(&self, index: usize) -> Option<&Message> {
-        self.spread().get(index)
+    pub(super) fn get(&self, index: usize) -> Option<Found<'_>> {
+        match &self.body {
+            Body::Spread(spread) => spread.get(index).map(Found::Here),
+            Body::Packed { packed, seen } => {
+                let spread = self.seen(packed, seen);
+                spread.get(index).is_some().then_some(Found::Seen(spread, index))
+            }
+        }
     }
 
-    /// The message, to be changed.
-    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Message> {
-        let spread = self.spread_mut();
-        spread.slots.get_mut(index.checked_sub(spread.first)?)?.as_mut()
+    /// Changes a message; gives its places before and after.
+    pub(super) fn change(&mut self, index: usize, change: impl FnOnce(&mut Message)) -> Option<(Place, Place)> {
+        let message = self.spread_mut().get_mut(index)?;
+        let before = message.place();
+        change(message);
+        let after = message.place();
+        self.note(index, Some(before.state), Some(after.state));
+        Some((before, after))
+    }
+
+    /// Lets the state of a message follow the clock, which changes nothing that is stored; gives its places before and
+    /// after.
+    pub(super) fn follow_clock(&mut self, index: usize, now: Timestamp) -> Option<(Place, Place)> {
+        let spread = match &mut self.body {
+            Body::Spread(spread) => spread,
+            Body::Packed { packed, seen } => {
+                Arc::make_mut(seen.get_mut().get_or_insert_with(|| Arc::new(Spread::unpack(packed, &self.hidden))))
+            }
+        };
+        let message = spread.get_mut(index)?;
+        let before = message.place();
+        message.state = message.state_at(now);
+        let after = message.place();
+        self.note(index, Some(before.state), Some(after.state));
+        Some((before, after))
     }
 
     /// True if the slot was empty.
     pub(super) fn put(&mut self, index: usize, message: Message) -> bool {
         self.low = self.low.min(message.location.lsn);
-        let spread = self.spread_mut();
-        if index < spread.first {
-            spread.slots.splice(0..0, iter::repeat_with(|| None).take(spread.first - index));
-            spread.first = index;
-        }
-        let at = index - spread.first;
-        if at >= spread.slots.len() {
-            spread.slots.resize_with(at + 1, || None);
-        }
-        let fresh = spread.slots.get_mut(at).is_some_and(|slot| slot.replace(message).is_none());
-        self.live += usize::from(fresh);
-        fresh
+        let state = message.state;
+        let before = self.spread_mut().put(index, message);
+        self.live += u16::from(before.is_none());
+        self.note(index, before.as_ref().map(|message| message.state), Some(state));
+        before.is_none()
     }
 
     pub(super) fn take(&mut self, index: usize) -> Option<Message> {
         let spread = self.spread_mut();
         let message = spread.slots.get_mut(index.checked_sub(spread.first)?)?.take()?;
         self.live -= 1;
+        self.note(index, Some(message.state), None);
         Some(message)
     }
 
-    pub(super) fn iter(&self, number: u64) -> impl DoubleEndedIterator<Item = (MessageSeq, &Message)> {
-        let spread = self.spread();
-        let seq = move |at| join(number, spread.first + at);
-        spread.slots.iter().enumerate().filter_map(move |(at, slot)| Some((seq(at), slot.as_ref()?)))
+    /// Enters the state of a message in the bits and counts.
+    fn note(&mut self, index: usize, before: Option<State>, after: Option<State>) {
+        self.leased -= u16::from(before == Some(State::InFlight));
+        self.leased += u16::from(after == Some(State::InFlight));
+        self.hidden.set(index, after.is_some_and(|state| state != State::Visible));
+    }
+
+    /// Says of a message of a packed page that it is delayed.
+    pub(super) fn hide(&mut self, index: usize) {
+        self.hidden.set(index, true);
+    }
+
+    /// Whether a message, which is there, is visible. Spreads nothing out.
+    pub(super) fn is_visible(&self, index: usize) -> bool {
+        !self.hidden.get(index)
+    }
+
+    pub(super) fn iter(&self, number: u64) -> impl DoubleEndedIterator<Item = (MessageSeq, Found<'_>)> {
+        let (here, seen) = match &self.body {
+            Body::Spread(spread) => (Some(spread), None),
+            Body::Packed { packed, seen } => (None, Some(self.seen(packed, seen))),
+        };
+        let range = here.or(seen.as_deref()).map_or(0..0, Spread::range);
+        let found = move |index| match (here, &seen) {
+            (Some(spread), _) => spread.get(index).map(Found::Here),
+            (None, Some(spread)) if spread.get(index).is_some() => Some(Found::Seen(spread.clone(), index)),
+            (None, _) => None,
+        };
+        range.filter_map(move |index| Some((join(number, index), found(index)?)))
     }
 
     /// The start of the oldest message's retention.
@@ -194,31 +322,34 @@ impl Slots {
 
     /// True if it is the page's first ready bit.
     pub(super) fn set_ready(&mut self, index: usize) -> bool {
-        let none = self.ready == [0; WORDS];
-        if let Some(word) = self.ready.get_mut(index / 64) {
-            *word |= 1 << (index % 64);
-        }
+        let none = self.ready.is_empty();
+        self.ready.set(index, true);
         none
     }
 
     /// True if it was the page's last ready bit.
     pub(super) fn clear_ready(&mut self, index: usize) -> bool {
-        let some = self.ready != [0; WORDS];
-        if let Some(word) = self.ready.get_mut(index / 64) {
-            *word &= !(1 << (index % 64));
-        }
-        some && self.ready == [0; WORDS]
+        let some = !self.ready.is_empty();
+        self.ready.set(index, false);
+        some && self.ready.is_empty()
     }
 
     pub(super) fn next_ready(&self, from: usize) -> Option<usize> {
-        let mut mask = u64::MAX << (from % 64);
-        for (at, word) in self.ready.iter().enumerate().skip(from / 64) {
-            let bits = word & mask;
-            if bits != 0 {
-                return Some(at * 64 + bits.trailing_zeros() as usize);
+        self.ready.next(from)
+    }
+
+    /// What it takes of memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        let spread = |spread: &Spread| {
+            let rare = spread.slots.iter().flatten().filter(|message| message.rare.is_some()).count();
+            spread.slots.capacity() * size_of::<Option<Message>>() + rare * size_of::<super::message::Rare>()
+        };
+        let body = match &self.body {
+            Body::Spread(here) => spread(here),
+            Body::Packed { packed, seen } => {
+                packed.rows.len() + packed.groups.len() + seen.borrow().as_deref().map_or(0, spread)
             }
-            mask = u64::MAX;
-        }
-        None
+        };
+        size_of::<Self>() + body
     }
 }

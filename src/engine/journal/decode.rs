@@ -123,7 +123,8 @@ pub(crate) fn sent_header(kind: u8, header: &[u8]) -> Result<&[u8], DecodeError>
 }
 
 fn relocated_state(state: &[u8]) -> Result<StoredMessage, DecodeError> {
-    let messages = Page::from_bytes(state).messages().map_err(|_| DecodeError::Malformed("its state"))?;
+    let messages =
+        Page::from_bytes(state).and_then(|page| page.messages()).map_err(|_| DecodeError::Malformed("its state"))?;
     let [message] = <[StoredMessage; 1]>::try_from(messages).map_err(|_| DecodeError::Malformed("its state"))?;
     Ok(message)
 }

@@ -34,9 +34,9 @@ pub(crate) fn push_relocated(
     sent: &[u8],
     body: &[u8],
 ) -> Location {
-    let state = Page::pack(std::iter::once(stored.clone()));
+    let state = Page::pack(std::iter::once(stored.clone())).to_bytes();
     let header = |out: &mut BytesMut| {
-        put_bytes(out, 1, state.as_bytes());
+        put_bytes(out, 1, &state);
         put_bytes(out, 2, sent);
     };
     frame.push(kind::RELOCATED, queue.0, stored.seq.0, header, body)

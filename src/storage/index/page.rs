@@ -10,9 +10,10 @@ use crate::{
 };
 
 pub const MAGIC: u32 = u32::from_le_bytes(*b"FBPG");
-pub const VERSION: u16 = 1;
+/// Raised with the payload too, so that an index of before is rebuilt and never misread.
+pub const VERSION: u16 = 2;
 pub const HEADER_BYTES: usize = 32;
-/// Larger pages are refused. A usual page has 4 to 32 KiB; this is what 256 messages with the longest ids need.
+/// Larger pages are refused. A usual page has 300 bytes to 8 KiB; this is what 256 messages with the longest ids need.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 const CRC_AT: usize = 28;
 
@@ -88,7 +89,7 @@ mod tests {
     const QUEUE: QueueId = QueueId(7);
 
     #[test]
-    fn the_format_of_version_1_is_what_it_was() {
+    fn the_format_is_what_it_was() {
         let golden = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/meta-v1/page"));
         assert_eq!(encode(QUEUE, 3, b"page of a queue"), Ok(golden.to_vec()));
         assert_eq!(decode(QUEUE, 3, golden).map(|page| page.payload), Ok(&b"page of a queue"[..]));
@@ -108,6 +109,14 @@ mod tests {
         assert_eq!(decode(QUEUE, 3, &bytes).map(|page| page.payload), Ok(&b"entries"[..]));
         let what = "it belongs to another queue or page";
         assert_eq!(decode(QUEUE, 4, &bytes), Err(IndexError::Damaged { queue: QUEUE, page: 4, what }));
+    }
+
+    #[test]
+    fn a_page_of_an_older_version_is_told() {
+        let older = Record::default().u32(MAGIC).u16(VERSION - 1).u16(0).u64(QUEUE.0).u64(3);
+        let what = "its version is not known";
+        let read = decode(QUEUE, 3, &older.u32(0).u32(0).sealed(CRC_AT)).map(|page| page.crc);
+        assert_eq!(read, Err(IndexError::Damaged { queue: QUEUE, page: 3, what }));
     }
 
     #[test]

@@ -111,6 +111,7 @@ pub(super) fn steps(count: usize) -> impl Strategy<Value = Vec<Step>> {
 
 fn command() -> impl Strategy<Value = Command> {
     let optional = proptest::option::of::<std::ops::Range<u64>>;
+    let delay = prop_oneof![6 => 0..40u64, 2 => 100..2_000u64, 1 => 40_000..60_000u64];
     let change = prop_oneof![
         prop_oneof![Just(0u64), 0..900u64].prop_map(Change::Delay),
         (60..900u64).prop_map(Change::Retention),
@@ -119,7 +120,7 @@ fn command() -> impl Strategy<Value = Command> {
         proptest::option::of(1..4u32).prop_map(Change::MaxReceives),
     ];
     prop_oneof![
-        12 => (0..4u8, 0..6u8, optional(0..40), proptest::option::weighted(0.2, (0..3u8, 1..6u64)))
+        12 => (0..4u8, 0..6u8, proptest::option::of(delay), proptest::option::weighted(0.2, (0..3u8, 1..6u64)))
             .prop_map(|(group, dedup, delay, producer)| Command::Send { group, dedup, delay, producer }),
         3 => (0..4u8, 1..60u8).prop_map(|(group, count)| Command::Flood { group, count }),
         3 => (0..2u8, 0..3u64, 0..4u8, 0..100u64, 0..5u32, optional(1..4))

@@ -12,3 +12,4 @@ mod fifo;
 mod lifecycle;
 mod properties;
 mod standard;
+mod waiting;

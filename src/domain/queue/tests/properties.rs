@@ -19,17 +19,14 @@ proptest! {
     fn a_queue_does_what_the_naive_model_does(
         settings in queue_settings(),
         steps in steps(120),
-        checkpoint_every in 1..10usize,
+        upkeep in proptest::collection::vec(upkeep(), 120),
     ) {
         let mut queue = Queue::new(QueueId(1), settings.clone());
         let mut model = Model::new(settings.clone());
         let mut around = Around::new();
         let mut settings = settings;
-        for (count, (pause, command)) in steps.iter().enumerate() {
-            if count % checkpoint_every == 0 {
-                // What waits is packed.
-                queue.take_changes();
-            }
+        for ((pause, command), upkeep) in steps.iter().zip(&upkeep) {
+            queue = keep_up(queue, *upkeep, &around);
             around.now = around.now + Duration::from_millis(*pause);
             let mut before = around.clone();
             let actual = run(&mut queue, &mut around, command);
@@ -39,6 +36,37 @@ proptest! {
             compare(&queue, &model, &around)?;
         }
     }
+}
+
+/// What happens to a queue between two commands and must not show.
+#[derive(Clone, Copy, Debug)]
+enum Upkeep {
+    Nothing,
+    /// What waits is packed.
+    Checkpoint,
+    /// It is put together again from its head and pages.
+    Restart,
+}
+
+fn upkeep() -> impl Strategy<Value = Upkeep> {
+    prop_oneof![5 => Just(Upkeep::Nothing), 3 => Just(Upkeep::Checkpoint), 1 => Just(Upkeep::Restart)]
+}
+
+fn keep_up(mut queue: Queue, upkeep: Upkeep, around: &Around) -> Queue {
+    match upkeep {
+        Upkeep::Nothing => {}
+        Upkeep::Checkpoint => drop(queue.take_changes()),
+        Upkeep::Restart => {
+            let mut twin = Queue::from_head(queue.id(), queue.head());
+            for number in queue.page_numbers() {
+                let page = queue.page(number).expect("a listed page holds messages");
+                twin.restore_page(number, &page).expect("a page");
+            }
+            twin.advance(around.now);
+            queue = twin;
+        }
+    }
+    queue
 }
 
 /// The same command against the model.
