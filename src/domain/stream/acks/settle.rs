@@ -97,5 +97,5 @@ impl StreamQueue {
 }
 
 fn mark(at: Timestamp, handle: &Handle, fate: Fate) -> Marked {
-    Marked { shard: handle.shard, from: handle.index, to: handle.index, fate, at }
+    Marked { shard: handle.shard, from: handle.index, to: handle.index, fate, first: false, at }
 }

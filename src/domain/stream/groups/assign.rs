@@ -20,9 +20,7 @@ impl Group {
     pub fn assign(&self, now: Timestamp, stream: &Stream, grace: Duration) -> Vec<Event> {
         let mut shares = Shares::of(self, self.open_work(now, stream));
         let mut events = shares.give_back();
-        let mut generation = self.generation;
-        for (shard, member) in shares.give_out() {
-            generation += 1;
+        for ((shard, member), generation) in shares.give_out().into_iter().zip(self.generation + 1..) {
             events.push(Event::Assigned { shard, member, generation, at: now });
         }
         for (shard, lease) in shares.ask_back() {

@@ -1,7 +1,7 @@
 //! A stream, a queue over it or a group put together from a checkpoint and a stretch of the log is the one that wrote
 //! them, also when the log is replayed from before the checkpoint.
 
-use super::random::{Step, Trio, steps};
+use super::random::{Command, QueueCommand, Step, StreamCommand, Trio, steps};
 use proptest::prelude::*;
 
 /// One of `count` things, by a random number.
@@ -57,4 +57,28 @@ fn same(mut live: Trio, mut twin: Trio, future: &[Step]) -> Result<(), TestCaseE
         prop_assert_eq!(twin.heads(), live.heads(), "{:?}", step);
     }
     Ok(())
+}
+
+/// What a forgotten shard was served does not count over what came later.
+#[test]
+fn a_replay_over_a_newer_head_keeps_whose_turn_it_is() {
+    let put = |hash| Command::Stream(StreamCommand::Put { hash });
+    let receive = || Command::Queue(QueueCommand::Receive { dead: false, max: 9, timeout: 0 });
+    let day = 86_400_001;
+    let past = [
+        (2000, put(0)),
+        (0, put(u128::MAX)),
+        (0, receive()),
+        (0, Command::Stream(StreamCommand::Merge { shard: 1 })),
+        (2000, put(0)),
+        (0, receive()),
+        (2 * day, Command::Forget),
+    ];
+    let mut live = Trio::new();
+    past.iter().for_each(|step| live.run(step));
+    let mut twin = live.restored(live.heads());
+    for event in &live.log {
+        twin.apply(event);
+    }
+    same(live, twin, &[(0, put(7)), (0, receive())]).expect("the same");
 }

@@ -386,7 +386,7 @@ proptest! {
 
 fn join_or_leave(group: &mut Group, now: Timestamp, change: u16) {
     let members: Vec<_> = group.members().map(|(id, _)| id).collect();
-    let event = if change % 3 == 0 && !members.is_empty() {
+    let event = if change.is_multiple_of(3) && !members.is_empty() {
         group.leave(now, members[usize::from(change) / 3 % members.len()]).expect("a member")
     } else {
         let join = Join { consumer_name: "m".into(), session_timeout: Duration::from_secs(3600) };
@@ -427,12 +427,9 @@ fn settle(group: &mut Group, now: Timestamp, stream: &Stream) -> usize {
         }
         for event in &events {
             group.apply(event);
-            match event {
-                Event::Assigned { .. } => moved += 1,
-                Event::Revoked { shard, generation, .. } => {
-                    group.apply(&Event::Freed { shard: *shard, generation: *generation });
-                }
-                other => panic!("{other:?}"),
+            moved += usize::from(matches!(event, Event::Assigned { .. }));
+            if let Event::Revoked { shard, generation, .. } = event {
+                group.apply(&Event::Freed { shard: *shard, generation: *generation });
             }
         }
     }

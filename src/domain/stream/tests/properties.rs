@@ -1,6 +1,6 @@
 //! Random puts, splits, merges, trims and time jumps: what holds at every moment, whatever happened.
 
-use super::random::{Command, Logged, Step, Trio, steps};
+use super::random::{Command, Logged, Step, StreamCommand, Trio, steps};
 use crate::{
     base::time::Timestamp,
     domain::stream::{
@@ -41,7 +41,7 @@ impl World {
     fn run(&mut self, step: &Step) {
         let before = self.trio.log.len();
         self.trio.run(step);
-        if let (Command::Put { hash }, Some(Logged::Stream(Event::Appended(appended)))) =
+        if let (Command::Stream(StreamCommand::Put { hash }), Some(Logged::Stream(Event::Appended(appended)))) =
             (&step.1, self.trio.log.get(before))
         {
             let Appended { shard, index, at, .. } = *appended;
@@ -205,7 +205,10 @@ proptest! {
         let mut reader = Reader::new(world.trio.now);
         for ((pause, command), read) in steps.iter().zip(reads) {
             // Nothing is lost to the retention or to a trim.
-            let kept = !matches!(command, Command::Forget | Command::Trim { .. } | Command::Retention { .. });
+            let kept = !matches!(
+                command,
+                Command::Forget | Command::Trim { .. } | Command::Stream(StreamCommand::Retention { .. })
+            );
             let step = (pause % 60_000, command.clone());
             if kept {
                 world.run(&step);

@@ -28,22 +28,37 @@ const HOUR: u64 = 3_600_000;
 
 #[derive(Clone, Debug)]
 pub(super) enum Command {
+    Stream(StreamCommand),
+    Queue(QueueCommand),
+    Group(GroupCommand),
+    Forget,
+    Trim { shard: u16, part: u8 },
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum StreamCommand {
     Put { hash: u128 },
     Split { shard: u16, at: Option<u128> },
     Merge { shard: u16 },
     UpdateShardCount { target: u32 },
-    Forget,
-    Trim { shard: u16, part: u8 },
     Retention { hours: u64 },
     SetMode { on_demand: bool },
     Tag { key: u8 },
     Register { name: u8 },
     Deregister { name: u8 },
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum QueueCommand {
     Receive { dead: bool, max: u64, timeout: u64 },
     Acknowledge { handle: u16, dead: bool },
     ChangeVisibility { handle: u16, dead: bool, timeout: u64 },
     Restore { handle: u16 },
     MaxReceives { count: u32 },
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum GroupCommand {
     Join,
     Leave { member: u16 },
     Expire,
@@ -63,37 +78,41 @@ pub(super) fn steps(max: usize) -> impl Strategy<Value = Vec<Step>> {
 fn command() -> impl Strategy<Value = Command> {
     let timeout = || prop_oneof![Just(0), 1..60_u64];
     let stream = prop_oneof![
-        8 => hashes().prop_map(|hash| Command::Put { hash }),
-        3 => (any::<u16>(), proptest::option::of(hashes())).prop_map(|(shard, at)| Command::Split { shard, at }),
-        3 => any::<u16>().prop_map(|shard| Command::Merge { shard }),
-        1 => (1..8_u32).prop_map(|target| Command::UpdateShardCount { target }),
-        2 => Just(Command::Forget),
-        2 => (any::<u16>(), any::<u8>()).prop_map(|(shard, part)| Command::Trim { shard, part }),
-        1 => (20..60_u64).prop_map(|hours| Command::Retention { hours }),
-        1 => any::<bool>().prop_map(|on_demand| Command::SetMode { on_demand }),
-        1 => (0..3_u8).prop_map(|key| Command::Tag { key }),
-        1 => (0..3_u8).prop_map(|name| Command::Register { name }),
-        1 => (0..3_u8).prop_map(|name| Command::Deregister { name }),
+        8 => hashes().prop_map(|hash| StreamCommand::Put { hash }),
+        3 => (any::<u16>(), proptest::option::of(hashes())).prop_map(|(shard, at)| StreamCommand::Split { shard, at }),
+        3 => any::<u16>().prop_map(|shard| StreamCommand::Merge { shard }),
+        1 => (1..8_u32).prop_map(|target| StreamCommand::UpdateShardCount { target }),
+        1 => (20..60_u64).prop_map(|hours| StreamCommand::Retention { hours }),
+        1 => any::<bool>().prop_map(|on_demand| StreamCommand::SetMode { on_demand }),
+        1 => (0..3_u8).prop_map(|key| StreamCommand::Tag { key }),
+        1 => (0..3_u8).prop_map(|name| StreamCommand::Register { name }),
+        1 => (0..3_u8).prop_map(|name| StreamCommand::Deregister { name }),
     ];
     let queue = prop_oneof![
         6 => (proptest::bool::weighted(0.3), 1..6_u64, timeout())
-            .prop_map(|(dead, max, timeout)| Command::Receive { dead, max, timeout }),
+            .prop_map(|(dead, max, timeout)| QueueCommand::Receive { dead, max, timeout }),
         6 => (any::<u16>(), proptest::bool::weighted(0.3))
-            .prop_map(|(handle, dead)| Command::Acknowledge { handle, dead }),
+            .prop_map(|(handle, dead)| QueueCommand::Acknowledge { handle, dead }),
         2 => (any::<u16>(), proptest::bool::weighted(0.3), timeout())
-            .prop_map(|(handle, dead, timeout)| Command::ChangeVisibility { handle, dead, timeout }),
-        2 => any::<u16>().prop_map(|handle| Command::Restore { handle }),
-        1 => (1..4_u32).prop_map(|count| Command::MaxReceives { count }),
+            .prop_map(|(handle, dead, timeout)| QueueCommand::ChangeVisibility { handle, dead, timeout }),
+        2 => any::<u16>().prop_map(|handle| QueueCommand::Restore { handle }),
+        1 => (1..4_u32).prop_map(|count| QueueCommand::MaxReceives { count }),
     ];
     let group = prop_oneof![
-        1 => Just(Command::Join),
-        1 => any::<u16>().prop_map(|member| Command::Leave { member }),
-        1 => Just(Command::Expire),
-        3 => Just(Command::Assign),
-        3 => (any::<u16>(), any::<u8>()).prop_map(|(shard, part)| Command::Commit { shard, part }),
-        1 => (any::<u16>(), any::<u8>()).prop_map(|(shard, part)| Command::Seek { shard, part }),
+        1 => Just(GroupCommand::Join),
+        1 => any::<u16>().prop_map(|member| GroupCommand::Leave { member }),
+        1 => Just(GroupCommand::Expire),
+        3 => Just(GroupCommand::Assign),
+        3 => (any::<u16>(), any::<u8>()).prop_map(|(shard, part)| GroupCommand::Commit { shard, part }),
+        1 => (any::<u16>(), any::<u8>()).prop_map(|(shard, part)| GroupCommand::Seek { shard, part }),
     ];
-    prop_oneof![3 => stream, 2 => queue, 1 => group]
+    prop_oneof![
+        30 => stream.prop_map(Command::Stream),
+        20 => queue.prop_map(Command::Queue),
+        10 => group.prop_map(Command::Group),
+        3 => Just(Command::Forget),
+        3 => (any::<u16>(), any::<u8>()).prop_map(|(shard, part)| Command::Trim { shard, part }),
+    ]
 }
 
 fn hashes() -> impl Strategy<Value = u128> {
@@ -179,19 +198,10 @@ impl Trio {
     }
 
     fn decide(&mut self, command: &Command) -> Vec<Logged> {
-        let log = |events: Vec<StreamEvent>| events.into_iter().map(Logged::Stream).collect();
         match command {
-            Command::Receive { .. }
-            | Command::Acknowledge { .. }
-            | Command::ChangeVisibility { .. }
-            | Command::Restore { .. }
-            | Command::MaxReceives { .. } => self.decide_queue(command).into_iter().map(Logged::Queue).collect(),
-            Command::Join
-            | Command::Leave { .. }
-            | Command::Expire
-            | Command::Assign
-            | Command::Commit { .. }
-            | Command::Seek { .. } => self.decide_group(command).into_iter().map(Logged::Group).collect(),
+            Command::Stream(command) => self.decide_stream(command).into_iter().map(Logged::Stream).collect(),
+            Command::Queue(command) => self.decide_queue(command).into_iter().map(Logged::Queue).collect(),
+            Command::Group(command) => self.decide_group(command).into_iter().map(Logged::Group).collect(),
             Command::Forget => {
                 let event = self.stream.forget(self.now);
                 let gone = match &event {
@@ -210,65 +220,66 @@ impl Trio {
                 let stream = self.stream.trim(id, index, index - 1).map(Logged::Stream);
                 queue.into_iter().chain(stream).collect()
             }
-            other => log(self.decide_stream(other)),
         }
     }
 
-    fn decide_stream(&self, command: &Command) -> Vec<StreamEvent> {
+    fn decide_stream(&self, command: &StreamCommand) -> Vec<StreamEvent> {
         let (stream, now) = (&self.stream, self.now);
         let open: Vec<_> = stream.shards.open_shards().collect();
         let shard = |random: &u16| open[usize::from(*random) % open.len()];
         let one = |event: Result<StreamEvent, _>| event.map(|event| vec![event]);
         let name = |name: &u8| format!("consumer{name}").into();
         let decided = match command {
-            Command::Put { hash } => {
+            StreamCommand::Put { hash } => {
                 let put = Put { hash: HashKey(*hash), bytes: 1, after: None };
                 one(stream.put(now, &put).map(StreamEvent::Appended))
             }
-            Command::Split { shard: random, at } => one(stream.split(now, shard(random).id, at.map(HashKey))),
-            Command::Merge { shard: random } => {
+            StreamCommand::Split { shard: random, at } => one(stream.split(now, shard(random).id, at.map(HashKey))),
+            StreamCommand::Merge { shard: random } => {
                 let second = usize::from(*random) % open.len();
                 one(stream.merge(now, open[second.saturating_sub(1)].id, open[second].id))
             }
-            Command::UpdateShardCount { target } => stream.update_shard_count(now, *target),
-            Command::Retention { hours } => {
+            StreamCommand::UpdateShardCount { target } => stream.update_shard_count(now, *target),
+            StreamCommand::Retention { hours } => {
                 let asked = Duration::from_secs(hours * 3600);
                 one(stream.raise_retention(now, asked).or_else(|_| stream.lower_retention(now, asked)))
             }
-            Command::SetMode { on_demand: true } => one(stream.set_mode(now, Mode::OnDemand { warm_throughput: 0 }, 0)),
-            Command::SetMode { on_demand: false } => one(stream.set_mode(now, Mode::Provisioned, 0)),
-            Command::Tag { key } => one(stream.tag(now, &Tags::from([(name(key), "v".into())]))),
-            Command::Register { name: number } => one(stream.register_consumer(now, &name(number), &Tags::new(), 20)),
-            Command::Deregister { name: number } => {
+            StreamCommand::SetMode { on_demand: true } => {
+                one(stream.set_mode(now, Mode::OnDemand { warm_throughput: 0 }, 0))
+            }
+            StreamCommand::SetMode { on_demand: false } => one(stream.set_mode(now, Mode::Provisioned, 0)),
+            StreamCommand::Tag { key } => one(stream.tag(now, &Tags::from([(name(key), "v".into())]))),
+            StreamCommand::Register { name: number } => {
+                one(stream.register_consumer(now, &name(number), &Tags::new(), 20))
+            }
+            StreamCommand::Deregister { name: number } => {
                 stream.deregister_consumer(now, &name(number)).map(|event| event.into_iter().collect())
             }
-            other => panic!("{other:?} is not the stream's"),
         };
         decided.unwrap_or_default()
     }
 
-    fn decide_queue(&mut self, command: &Command) -> Vec<acks::Event> {
+    fn decide_queue(&mut self, command: &QueueCommand) -> Vec<acks::Event> {
         let now = self.now;
         let lane = |dead: bool| if dead { Lane::DeadLetters } else { Lane::Main };
         let handle = |random: &u16| self.handles.get(usize::from(*random) % self.handles.len().max(1));
         match command {
-            Command::Receive { dead, max, timeout } => self.receive(lane(*dead), *max, *timeout),
-            Command::Acknowledge { handle: random, dead } => {
+            QueueCommand::Receive { dead, max, timeout } => self.receive(lane(*dead), *max, *timeout),
+            QueueCommand::Acknowledge { handle: random, dead } => {
                 let decided = handle(random).and_then(|handle| self.queue.acknowledge(lane(*dead), handle).ok()?);
                 decided.into_iter().collect()
             }
-            Command::ChangeVisibility { handle: random, dead, timeout } => {
+            QueueCommand::ChangeVisibility { handle: random, dead, timeout } => {
                 let timeout = Duration::from_secs(*timeout);
                 let change = |handle| self.queue.change_visibility(now, lane(*dead), handle, timeout).ok();
                 handle(random).and_then(change).into_iter().collect()
             }
-            Command::Restore { handle: random } => {
+            QueueCommand::Restore { handle: random } => {
                 handle(random).and_then(|handle| self.queue.restore(now, handle).ok()).into_iter().collect()
             }
-            Command::MaxReceives { count } => {
+            QueueCommand::MaxReceives { count } => {
                 vec![acks::Event::SettingsChanged(acks::Settings { max_receive_count: *count, ..SETTINGS })]
             }
-            other => panic!("{other:?} is not the queue's"),
         }
     }
 
@@ -296,21 +307,21 @@ impl Trio {
         events
     }
 
-    fn decide_group(&self, command: &Command) -> Vec<groups::Event> {
+    fn decide_group(&self, command: &GroupCommand) -> Vec<groups::Event> {
         let (group, now) = (&self.group, self.now);
         let members: Vec<_> = group.members().map(|(id, _)| id).collect();
         match command {
-            Command::Join => {
+            GroupCommand::Join => {
                 let join = Join { consumer_name: "m".into(), session_timeout: Duration::from_secs(60) };
                 group.join(now, &join).into_iter().collect()
             }
-            Command::Leave { member } => {
+            GroupCommand::Leave { member } => {
                 let member = members.get(usize::from(*member) % members.len().max(1));
                 member.and_then(|member| group.leave(now, *member)).into_iter().collect()
             }
-            Command::Expire => group.expire(now),
-            Command::Assign => group.assign(now, &self.stream, Duration::from_secs(5)),
-            Command::Commit { shard, part } => {
+            GroupCommand::Expire => group.expire(now),
+            GroupCommand::Assign => group.assign(now, &self.stream, Duration::from_secs(5)),
+            GroupCommand::Commit { shard, part } => {
                 let Some((id, index)) = self.place(*shard, *part) else { return Vec::new() };
                 let lease = group.lease(id);
                 let number = self.stream.sequence_number(id, index - 1, now).expect("a shard");
@@ -318,12 +329,11 @@ impl Trio {
                 let commit = Commit { member, shard: id, generation: lease.generation, number };
                 group.commit(now, &self.stream, &commit).ok().flatten().into_iter().collect()
             }
-            Command::Seek { shard, part } => {
+            GroupCommand::Seek { shard, part } => {
                 let Some((id, index)) = self.place(*shard, *part) else { return Vec::new() };
                 let number = self.stream.sequence_number(id, index - 1, now).expect("a shard");
                 group.seek(now, &self.stream, &[(id, number)]).into_iter().collect()
             }
-            other => panic!("{other:?} is not the group's"),
         }
     }
 
