@@ -11,6 +11,7 @@
 //! | [`list`], [`position`] | what readers ask |
 //! | [`throttle`] | the limits of a shard, in memory only |
 //! | [`acks`] | queues over a stream: each record acknowledged for itself |
+//! | [`groups`] | consumer groups: members, leases of shards, checkpoints |
 
 pub mod acks;
 mod apply;
@@ -21,6 +22,7 @@ pub mod create;
 pub mod demand;
 pub mod error;
 pub mod event;
+pub mod groups;
 pub mod hash;
 pub mod list;
 mod machine;

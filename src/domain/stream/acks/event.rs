@@ -39,5 +39,7 @@ pub struct Marked {
     /// Included.
     pub to: u64,
     pub fate: Fate,
+    /// They were received for the first time: the next shard has its turn.
+    pub first: bool,
     pub at: Timestamp,
 }

@@ -163,7 +163,7 @@ impl StreamQueue {
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Received(marked) => {
-                if marked.from >= self.next_index(marked.shard) {
+                if marked.first {
                     self.served = marked.shard;
                 }
                 self.mark(marked);

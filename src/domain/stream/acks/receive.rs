@@ -58,7 +58,7 @@ impl StreamQueue {
             let run = self.shards.get(shard).and_then(|runs| runs.run(*from));
             if let (Some(run), Some(stored)) = (run, batch.request.stored.get(shard)) {
                 let first = run.from.max(stored.first);
-                batch.take(*shard, Run { from: first, ..*run });
+                batch.take(*shard, Run { from: first, ..*run }, false);
             }
         }
     }
@@ -68,7 +68,7 @@ impl StreamQueue {
         let turn = stored.range(self.after_served()..).chain(stored.range(..self.after_served()));
         for (shard, stored) in turn {
             let from = self.next_index(*shard).max(stored.first);
-            batch.take(*shard, Run { from, to: stored.last, fate: Fate::default() });
+            batch.take(*shard, Run { from, to: stored.last, fate: Fate::default() }, true);
         }
     }
 
@@ -88,7 +88,7 @@ struct Batch<'a> {
 
 impl Batch<'_> {
     /// Leases the first records of a run, as many as there is room for.
-    fn take(&mut self, shard: ShardId, run: Run) {
+    fn take(&mut self, shard: ShardId, run: Run, first: bool) {
         if self.left == 0 || run.from > run.to {
             return;
         }
@@ -101,6 +101,6 @@ impl Batch<'_> {
             first_receive: run.fate.first_receive.or(Some(self.now)),
             dead: self.request.lane == Lane::DeadLetters,
         };
-        self.events.push(Event::Received(Marked { shard, from: run.from, to, fate, at: self.now }));
+        self.events.push(Event::Received(Marked { shard, from: run.from, to, fate, first, at: self.now }));
     }
 }

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 /// What happened to a record so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fate {
-    /// The last lease, also when it has ended. Zero: none counts any more.
+    /// The last lease, also when it has ended: an older one never settles the record.
     pub lease: LeaseId,
     /// From then on it can be received.
     pub visible_at: Timestamp,
+    /// Zero: never received, or restored; then the last lease does not settle it either.
     pub receive_count: u32,
     pub first_receive: Option<Timestamp>,
     /// It was received as a dead letter, and stays one until it is restored.

@@ -63,7 +63,7 @@ impl StreamQueue {
     /// Makes a dead letter a record like any other: visible, and as if it was never received.
     pub fn restore(&self, now: Timestamp, handle: &Handle) -> Result<Event, AckError> {
         let first_receive = self.held(Lane::DeadLetters, handle)?.first_receive;
-        let fate = Fate { visible_at: now, first_receive, ..Fate::default() };
+        let fate = Fate { lease: handle.lease, visible_at: now, receive_count: 0, first_receive, dead: false };
         Ok(Event::Restored(mark(now, handle, fate)))
     }
 
@@ -85,15 +85,17 @@ impl StreamQueue {
     }
 
     fn holds(&self, lane: Lane, run: &Run, lease: LeaseId) -> bool {
-        let current = lease == run.fate.lease;
+        let newer = lease > run.fate.lease;
         let fits = match lane {
             Lane::Main => !run.fate.dead,
-            Lane::DeadLetters => run.fate.dead || (!current && self.lane_of(run) == Lane::DeadLetters),
+            Lane::DeadLetters => run.fate.dead || (newer && self.lane_of(run) == Lane::DeadLetters),
         };
-        fits && lease >= run.fate.lease
+        // A restored record was never received, as far as its old leases know.
+        let current = lease == run.fate.lease && run.fate.receive_count > 0;
+        fits && (newer || current)
     }
 }
 
 fn mark(at: Timestamp, handle: &Handle, fate: Fate) -> Marked {
-    Marked { shard: handle.shard, from: handle.index, to: handle.index, fate, at }
+    Marked { shard: handle.shard, from: handle.index, to: handle.index, fate, first: false, at }
 }

@@ -344,6 +344,7 @@ fn a_restored_record_is_received_as_often_again() {
         t=30   receive dead max=2  -> 0:1 (count 2), 0:2 (count 2)
         t=31   restore 0:1
         t=31   ack 0:1 dead   -> error: the record was received again, restored, or is a dead letter now
+        t=31   ack 0:1#1      -> error: the record was received again, restored, or is a dead letter now
         t=31   receive dead   -> 0:3 (count 2)
         t=31   receive        -> 0:1 (count 1)
         t=61   receive        -> nothing
