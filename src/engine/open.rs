@@ -261,12 +261,7 @@ fn start(
         clock: host.clock.clone(),
         directory: Arc::new(Directory::default()),
         inboxes: inboxes.clone(),
-        rules: CatalogRules {
-            partitions: states.len() as u32,
-            queues_max: options.queues_max,
-            recreate_wait: options.recreate_wait,
-            region: options.region.clone(),
-        },
+        rules: rules(options, states.len() as u32),
         in_flight_max: options.in_flight_max,
         fatal: host.fatal.clone(),
     };
@@ -315,6 +310,15 @@ fn start(
         numbers: AtomicU64::new(1),
         threads: Mutex::new(Some(Threads { stop_checkpointer, checkpointer, scrub, partitions, pump, evacuation })),
     })))
+}
+
+fn rules(options: &EngineOptions, partitions: u32) -> CatalogRules {
+    CatalogRules {
+        partitions,
+        queues_max: options.queues_max,
+        recreate_wait: options.recreate_wait,
+        region: options.region.clone(),
+    }
 }
 
 fn start_evacuation(

@@ -104,8 +104,8 @@ fn a_pin_gives_way_when_growth_is_refused_and_not_before() {
 #[test]
 fn a_segment_that_lost_its_first_block_with_the_power_ends_at_its_header() {
     let mut empty = 0;
-    for call in 0..60 {
-        let disk = SimDisk::new(call);
+    for (seed, call) in (0..8).flat_map(|seed| (0..60).map(move |call| (seed, call))) {
+        let disk = SimDisk::new(seed);
         let opened = open_sim(&disk, &options()).unwrap();
         let mut writer = opened.log.acquire(P).unwrap();
         append(&opened.log, &mut *writer, 100).unwrap();
