@@ -420,7 +420,7 @@ impl Model {
             }
             message.leased = false;
             message.visible_at = if message.seq == seq { now + delay } else { now };
-            message.count -= u32::from(keep);
+            message.count = message.count.saturating_sub(u32::from(keep));
             events.push(Event::VisibilityChanged(VisibilityChanged {
                 seq: message.seq,
                 lease: LeaseId(0),
