@@ -19,7 +19,7 @@ use std::{
 };
 
 const TICK: Duration = Duration::from_secs(1);
-/// A checkpoint takes at most one part in this many of the time.
+/// A checkpoint takes at most one part in this many of the time, while there is room.
 const DUTY: u32 = 20;
 
 pub(crate) struct Upkeep {
@@ -86,7 +86,9 @@ impl Upkeep {
         }
         let took = self.clock.now().since(began);
         tracing::debug!(took_ms = took.as_millis() as u64, "checkpoint");
-        self.clock.now() + self.interval.max(took * DUTY)
+        // On a nearly full disk nothing but checkpoints gives room back.
+        let is_low = self.alarms.disk_low.load(Ordering::Relaxed);
+        self.clock.now() + if is_low { self.interval } else { self.interval.max(took * DUTY) }
     }
 
     fn watch_disk(&self) {
