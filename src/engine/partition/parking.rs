@@ -24,8 +24,7 @@ use std::{
 #[derive(Default)]
 pub(crate) struct Queues {
     all: BTreeMap<QueueId, Kept>,
-    /// Those awake, and whether they were woken or asked for since the last look.
-    awake: BTreeMap<QueueId, bool>,
+    awake: BTreeSet<QueueId>,
     /// Whether any of them may become idle without a look having seen it.
     was_asked: bool,
     /// How many may be awake before the next look.
@@ -33,17 +32,23 @@ pub(crate) struct Queues {
 }
 
 enum Kept {
-    Awake(Box<Queue>),
+    Awake(Box<Awake>),
     Parked(Box<Parked>),
 }
 
 impl Kept {
     fn lowest(&self) -> Option<Lsn> {
         match self {
-            Self::Awake(queue) => queue.lowest_frame(),
+            Self::Awake(awake) => awake.queue.lowest_frame(),
             Self::Parked(parked) => parked.figures.lowest,
         }
     }
+}
+
+struct Awake {
+    queue: Queue,
+    /// Whether it was asked for since the last look.
+    was_used: bool,
 }
 
 /// A queue put away.
@@ -124,8 +129,9 @@ impl Queues {
     /// Opens a queue, unless it is there.
     pub(crate) fn open(&mut self, id: QueueId, settings: &Settings) {
         if !self.contains(id) {
-            self.all.insert(id, Kept::Awake(Box::new(Queue::new(id, settings.clone()))));
-            self.awake.insert(id, true);
+            let queue = Queue::new(id, settings.clone());
+            self.all.insert(id, Kept::Awake(Box::new(Awake { queue, was_used: true })));
+            self.awake.insert(id);
             self.was_asked = true;
         }
     }
@@ -147,12 +153,15 @@ impl Queues {
     pub(crate) fn wake(&mut self, id: QueueId) -> Option<&mut Queue> {
         let kept = self.all.get_mut(&id)?;
         if let Kept::Parked(parked) = kept {
-            *kept = Kept::Awake(Box::new(parked.queue(id)));
+            *kept = Kept::Awake(Box::new(Awake { queue: parked.queue(id), was_used: true }));
+            self.awake.insert(id);
         }
-        self.awake.insert(id, true);
         self.was_asked = true;
         match kept {
-            Kept::Awake(queue) => Some(queue),
+            Kept::Awake(awake) => {
+                awake.was_used = true;
+                Some(&mut awake.queue)
+            }
             Kept::Parked(_) => unreachable!("woken above"),
         }
     }
@@ -160,7 +169,7 @@ impl Queues {
     /// A queue that was woken for the work in hand.
     pub(crate) fn get(&self, id: QueueId) -> Option<&Queue> {
         match self.all.get(&id)? {
-            Kept::Awake(queue) => Some(queue),
+            Kept::Awake(awake) => Some(&awake.queue),
             // To say that there is none would be a lie.
             Kept::Parked(_) => unreachable!("queue {id} was not woken before it was asked"),
         }
@@ -169,7 +178,7 @@ impl Queues {
     /// The settings, without waking the queue.
     pub(crate) fn settings(&self, id: QueueId) -> Option<Settings> {
         Some(match self.all.get(&id)? {
-            Kept::Awake(queue) => queue.settings().clone(),
+            Kept::Awake(awake) => awake.queue.settings().clone(),
             Kept::Parked(parked) => decode_head(&parked.head).expect("decoded before").settings,
         })
     }
@@ -177,7 +186,7 @@ impl Queues {
     /// When a queue has something to do by itself; one that is awake knows better than it did when it woke.
     pub(crate) fn deadline(&self, id: QueueId) -> Option<Timestamp> {
         match self.all.get(&id)? {
-            Kept::Awake(queue) => queue.next_deadline(),
+            Kept::Awake(awake) => awake.queue.next_deadline(),
             Kept::Parked(parked) => parked.deadline,
         }
     }
@@ -187,7 +196,7 @@ impl Queues {
         let (mut lowest, mut bytes) = (None, 0);
         for kept in self.all.values() {
             bytes += match kept {
-                Kept::Awake(queue) => queue.logged_bytes(),
+                Kept::Awake(awake) => awake.queue.logged_bytes(),
                 Kept::Parked(parked) => parked.figures.logged_bytes,
             };
             lowest = kept.lowest().into_iter().chain(lowest).min();
@@ -197,7 +206,7 @@ impl Queues {
 
     pub(crate) fn figures(&self) -> impl Iterator<Item = (QueueId, Figures)> {
         self.all.iter().map(|(id, kept)| match kept {
-            Kept::Awake(queue) => (*id, Figures::of(queue)),
+            Kept::Awake(awake) => (*id, Figures::of(&awake.queue)),
             Kept::Parked(parked) => (*id, parked.figures),
         })
     }
@@ -211,7 +220,8 @@ impl Queues {
     /// Every queue for a checkpoint, with the pages that changed since the last one, or with all.
     pub(crate) fn images(&mut self, all_pages: bool) -> Vec<QueueImage> {
         let image = |(&id, kept): (&QueueId, &mut Kept)| match kept {
-            Kept::Awake(queue) => {
+            Kept::Awake(awake) => {
+                let queue = &mut awake.queue;
                 let mut dirty = queue.take_changes();
                 if all_pages {
                     dirty = queue.page_numbers().into_iter().map(|number| (number, queue.page(number))).collect();
@@ -234,23 +244,29 @@ impl Queues {
     /// Parks a queue that may rest.
     pub(crate) fn park(&mut self, id: QueueId) {
         let Some(kept) = self.all.get_mut(&id) else { return };
-        if let Kept::Awake(queue) = kept
-            && queue.may_rest()
+        if let Kept::Awake(awake) = kept
+            && awake.queue.may_rest()
         {
-            *kept = Kept::Parked(Box::new(Parked::of(queue)));
+            *kept = Kept::Parked(Box::new(Parked::of(&awake.queue)));
             self.awake.remove(&id);
         }
     }
 
     /// Parks what was not asked for since the last look, but for what is `busy`.
     pub(crate) fn park_idle(&mut self, busy: &BTreeSet<QueueId>) {
-        let was_used = |(id, used): (&QueueId, &mut bool)| (std::mem::take(used) || busy.contains(id), *id);
-        let looks: Vec<_> = self.awake.iter_mut().map(was_used).collect();
-        for (_, id) in looks.iter().filter(|(used, _)| !used) {
-            self.park(*id);
+        self.was_asked = false;
+        for id in self.awake.iter().copied().collect::<Vec<_>>() {
+            let was_used = match self.all.get_mut(&id) {
+                Some(Kept::Awake(awake)) => std::mem::take(&mut awake.was_used),
+                Some(Kept::Parked(_)) | None => false,
+            };
+            if was_used || busy.contains(&id) {
+                self.was_asked = true;
+            } else {
+                self.park(id);
+            }
         }
         self.look_at = AWAKE_QUEUES + 2 * self.awake.len();
-        self.was_asked = looks.iter().any(|(used, _)| *used);
     }
 
     pub(crate) fn parked(&self) -> usize {
