@@ -25,6 +25,10 @@ number! {
     QueueId(u64)
 }
 number! {
+    /// A stream for its whole life; never reused, also when a stream of the same name is created again.
+    StreamId(u64)
+}
+number! {
     /// The place of a message in its queue: dense in the order of sending, never reused.
     MessageSeq(u64)
 }

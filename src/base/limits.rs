@@ -60,6 +60,11 @@ pub const KEY_REUSE_DEFAULT: Duration = Duration::from_secs(300);
 pub const REDRIVE_SOURCE_QUEUES_MAX: usize = 10;
 pub const REDRIVE_VELOCITY_MAX: u32 = 500;
 pub const DEAD_LETTER_REASON_CHARS: usize = 256;
+pub const STREAM_NAME_CHARS: usize = 128;
+/// For how long a change of a stream shows as being made.
+pub const STREAM_SETTLE: Duration = Duration::from_millis(500);
+/// Streams of a server.
+pub const STREAMS_MAX: usize = 10_000;
 /// Letters of a record's partition key.
 pub const PARTITION_KEY_CHARS: usize = 256;
 /// A record's data and partition key, by default and at most.

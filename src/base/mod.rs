@@ -8,4 +8,5 @@ pub mod limits;
 pub mod name;
 pub mod reason;
 pub mod secret;
+pub mod stream_name;
 pub mod time;

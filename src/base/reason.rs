@@ -61,6 +61,30 @@ reasons! {
     EtagMismatch = "ETAG_MISMATCH", Remedy::ChangeState;
     /// The message is larger than the queue's limit.
     MessageTooLarge = "MESSAGE_TOO_LARGE", Remedy::FixRequest;
+    /// No stream has this name in this namespace.
+    StreamNotFound = "STREAM_NOT_FOUND", Remedy::Gone;
+    /// A stream of this name exists.
+    StreamExists = "STREAM_EXISTS", Remedy::ChangeState;
+    /// The stream is being created, updated or deleted.
+    StreamNotActive = "STREAM_NOT_ACTIVE", Remedy::RetryAfter(Duration::from_secs(1));
+    /// The server holds as many streams as `limits.streams` allows.
+    TooManyStreams = "TOO_MANY_STREAMS", Remedy::ChangeState;
+    /// The stream has no shard of this id, or its records all outlived the retention.
+    ShardNotFound = "SHARD_NOT_FOUND", Remedy::Gone;
+    /// The shard takes in, or gives out, no more within this second.
+    ShardThroughputExceeded = "SHARD_THROUGHPUT_EXCEEDED", Remedy::RetryAfter(Duration::from_millis(200));
+    /// The record and its partition key are larger than the stream's limit.
+    RecordTooLarge = "RECORD_TOO_LARGE", Remedy::FixRequest;
+    /// The stream is in a state, or has a setting, that forbids this: the message says which.
+    StreamStateForbids = "STREAM_STATE_FORBIDS", Remedy::ChangeState;
+    /// A limit of the stream or of the account is reached: the message says which.
+    StreamLimit = "STREAM_LIMIT", Remedy::ChangeState;
+    /// The stream has no registered consumer, queue, group, tag or policy of this name.
+    StreamPartNotFound = "STREAM_PART_NOT_FOUND", Remedy::Gone;
+    /// The stream has a registered consumer, queue or group of this name already.
+    StreamPartExists = "STREAM_PART_EXISTS", Remedy::ChangeState;
+    /// Another member of the group has the shard by now, or the member is gone.
+    GroupFenced = "GROUP_FENCED", Remedy::ChangeState;
     /// The receipt handle is not one this broker gave out for this queue.
     ReceiptHandleInvalid = "RECEIPT_HANDLE_INVALID", Remedy::FixRequest;
     /// The lease has ended: it timed out, or the message was received again.

@@ -96,7 +96,7 @@ mod tests {
             assert_eq!(Action::parse(&action.as_str().to_uppercase()), Some(*action));
         }
         assert_eq!(Action::parse("sqs:SendMessages"), None);
-        assert!(Action::ALL.len() <= 64, "a set of actions is 64 bits");
+        assert!(Action::ALL.len() <= 128, "a set of actions is 128 bits");
     }
 
     #[test]

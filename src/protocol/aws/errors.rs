@@ -86,7 +86,19 @@ fn of_sqs(reason: Reason) -> &'static Kind {
         | Reason::AccessKeyExists
         | Reason::TooManyAccessKeys
         | Reason::BackupRunning
-        | Reason::BackupFailed => &common::INVALID_PARAMETER_VALUE,
+        | Reason::BackupFailed
+        | Reason::StreamNotFound
+        | Reason::StreamExists
+        | Reason::StreamNotActive
+        | Reason::TooManyStreams
+        | Reason::ShardNotFound
+        | Reason::ShardThroughputExceeded
+        | Reason::RecordTooLarge
+        | Reason::StreamStateForbids
+        | Reason::StreamLimit
+        | Reason::StreamPartNotFound
+        | Reason::StreamPartExists
+        | Reason::GroupFenced => &common::INVALID_PARAMETER_VALUE,
         Reason::Unauthenticated => &common::UNRECOGNIZED_CLIENT,
         Reason::AccessDenied => &common::ACCESS_DENIED,
         Reason::Draining | Reason::Starting | Reason::StorageFull => &common::UNAVAILABLE,

@@ -20,15 +20,24 @@ pub fn code(reason: Reason) -> Code {
     match reason {
         Reason::InvalidArgument
         | Reason::MessageTooLarge
+        | Reason::RecordTooLarge
         | Reason::ReceiptHandleInvalid
         | Reason::LeaseTooLong
         | Reason::PolicyTooLarge
         | Reason::ActionNotShared
         | Reason::UnexpectedFrame => Code::InvalidArgument,
-        Reason::QueueNotFound | Reason::RedriveNotFound | Reason::AccessKeyNotFound | Reason::PermissionNotFound => {
-            Code::NotFound
-        }
-        Reason::QueueExistsDifferently | Reason::AccessKeyExists | Reason::PermissionExists => Code::AlreadyExists,
+        Reason::QueueNotFound
+        | Reason::RedriveNotFound
+        | Reason::StreamNotFound
+        | Reason::ShardNotFound
+        | Reason::StreamPartNotFound
+        | Reason::AccessKeyNotFound
+        | Reason::PermissionNotFound => Code::NotFound,
+        Reason::QueueExistsDifferently
+        | Reason::StreamExists
+        | Reason::StreamPartExists
+        | Reason::AccessKeyExists
+        | Reason::PermissionExists => Code::AlreadyExists,
         Reason::QueueDeletedRecently
         | Reason::LeaseExpired
         | Reason::NoDeadLetterQueue
@@ -37,12 +46,17 @@ pub fn code(reason: Reason) -> Code {
         | Reason::RedriveRunning
         | Reason::RedriveEnded
         | Reason::PurgeInProgress
+        | Reason::StreamNotActive
+        | Reason::StreamStateForbids
         | Reason::BackupRunning
         | Reason::BackupFailed
         | Reason::SequenceGap => Code::FailedPrecondition,
-        Reason::EtagMismatch => Code::Aborted,
+        Reason::EtagMismatch | Reason::GroupFenced => Code::Aborted,
         Reason::TooManyQueues
         | Reason::TooManyAccessKeys
+        | Reason::TooManyStreams
+        | Reason::StreamLimit
+        | Reason::ShardThroughputExceeded
         | Reason::InFlightLimit
         | Reason::ThroughputExceeded
         | Reason::TooManyConnections
