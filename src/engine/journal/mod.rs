@@ -9,6 +9,9 @@ mod header;
 mod kind;
 mod record;
 mod sent;
+#[expect(unused_imports, reason = "the kinds of entries that hold it come next")]
+#[cfg_attr(not(test), expect(dead_code, reason = "as above"))]
+pub(crate) mod streams;
 #[cfg(test)]
 mod tests;
 

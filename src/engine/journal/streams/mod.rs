@@ -1,0 +1,25 @@
+//! What the log and a checkpoint say about streams: plain data to the generated structs of the storage protos, and back.
+//!
+//! Decoding checks what a CRC cannot: that all that has to be there is there, and that no interval ends before it begins.
+
+mod appended;
+mod change;
+mod definition;
+mod event;
+mod group;
+mod head;
+mod image;
+mod parts;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use appended::AppendedHeader;
+pub(crate) use change::{change_from, change_to};
+pub(crate) use definition::{
+    created_from, created_to, stream_definition_from, stream_definition_to, stream_removed_from, stream_removed_to,
+};
+pub(crate) use group::{group_head_from, group_head_to};
+pub(crate) use head::{stream_head_from, stream_head_to};
+pub(crate) use image::{StreamImage, Tail, image_from, image_to};
+pub(crate) use queue::{queue_head_from, queue_head_to};
