@@ -11,7 +11,7 @@ use crate::{
         definition::{QueueDefinition, QueueOptions},
         message::BrowseOptions,
         open::open,
-        options::{EngineHost, EngineOptions, ScrubOptions},
+        options::{EngineHost, EngineOptions, ScrubOptions, StreamOptions},
     },
     storage::{
         index::memory::MemoryDisk,
@@ -113,6 +113,7 @@ impl Machine {
                 ..LogOptions::small()
             },
             scrub: ScrubOptions::default(),
+            streams: StreamOptions::default(),
         }
     }
 
@@ -134,7 +135,7 @@ impl Machine {
         let host = EngineHost {
             io: Arc::new(self.disk.clone()),
             clock: self.clock.clone(),
-            entropy: Box::new(move || Box::new(Seeded(SmallRng::seed_from_u64(number)))),
+            entropy: Arc::new(move || Box::new(Seeded(SmallRng::seed_from_u64(number)))),
             fatal: Arc::new(fatal),
         };
         match open(options, host) {

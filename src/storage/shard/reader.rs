@@ -107,17 +107,17 @@ impl ShardReader {
         Self { io, dir, owner, files: RwLock::new(files), kept: Mutex::default() }
     }
 
-    /// Records from `from` on: those of a chunk, and of more chunks as long as `max_bytes` are not full. None when there is
+    /// Records from `from` on: those of a chunk, and of more chunks as long as neither limit is reached. None when there is
     /// nothing at `from` yet.
     ///
     /// # Errors
     ///
     /// Nothing can be read at `from`, for now or for ever.
-    pub fn read(&self, shard: u32, from: u64, max_bytes: usize) -> Result<Records, ShardReadError> {
+    pub fn read(&self, shard: u32, from: u64, max_records: usize, max_bytes: usize) -> Result<Records, ShardReadError> {
         let mut records = Records { entries: Vec::new(), next: from };
         let Some(source) = self.find(shard, from)? else { return Ok(records) };
         let Some(span) = source.span(shard) else { return Ok(records) };
-        let mut room = max_bytes;
+        let mut room = Room { records: max_records, bytes: max_bytes };
         for place in span.places_from(from) {
             if place.first > records.next {
                 return stopped(records, place.first);
@@ -319,6 +319,12 @@ fn stopped(records: Records, next_sound: u64) -> Result<Records, ShardReadError>
     Ok(records)
 }
 
+/// How much more is wanted.
+struct Room {
+    records: usize,
+    bytes: usize,
+}
+
 /// How the taking of a chunk's records ended.
 enum Taken {
     All,
@@ -330,7 +336,7 @@ enum Taken {
 }
 
 /// Takes the records of a chunk that are wanted, as long as there is room.
-fn take(body: Bytes, place: &Place, records: &mut Records, room: &mut usize) -> Taken {
+fn take(body: Bytes, place: &Place, records: &mut Records, room: &mut Room) -> Taken {
     let end = place.first + u64::from(place.count);
     let mut position = place.first;
     for entry in Entries::of(body) {
@@ -338,10 +344,11 @@ fn take(body: Bytes, place: &Place, records: &mut Records, room: &mut usize) -> 
             Ok(entry) if entry.seq == position && position < records.next => position + 1,
             Ok(entry) if entry.seq == position => {
                 let len = entry.header.len() + entry.body.len();
-                if len > *room && !records.entries.is_empty() {
+                if (len > room.bytes || room.records == 0) && !records.entries.is_empty() {
                     return Taken::Full;
                 }
-                *room = room.saturating_sub(len);
+                room.bytes = room.bytes.saturating_sub(len);
+                room.records = room.records.saturating_sub(1);
                 records.entries.push(entry);
                 records.next = position + 1;
                 position + 1

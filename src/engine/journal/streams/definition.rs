@@ -53,15 +53,6 @@ pub(crate) fn stream_definition_from(definition: wire::StreamDefinition) -> Resu
     })
 }
 
-pub(crate) fn stream_removed_to(path: &StreamPath) -> wire::StreamRemovedHeader {
-    let StreamPath { account, region, name } = path;
-    wire::StreamRemovedHeader { account: account.to_string(), region: region.to_string(), name: name.to_string() }
-}
-
-pub(crate) fn stream_removed_from(removed: &wire::StreamRemovedHeader) -> Result<StreamPath, DecodeError> {
-    path_from(&removed.account, &removed.region, &removed.name)
-}
-
 fn path_from(account: &str, region: &str, name: &str) -> Result<StreamPath, DecodeError> {
     Ok(StreamPath {
         account: AccountId::parse(account).map_err(|_| DecodeError::Missing("account"))?,

@@ -1,57 +1,43 @@
 //! A stream in a checkpoint: its head, what stands on it, and where the records stand that only the log has.
 
 use super::{
+    definition::{stream_definition_from, stream_definition_to},
     group::{group_head_from, group_head_to},
     head::{stream_head_from, stream_head_to},
     queue::{queue_head_from, queue_head_to},
 };
 use crate::{
     base::{
-        id::{Location, Lsn, StreamId},
+        id::{Location, Lsn},
         time::Timestamp,
     },
-    domain::stream::{Head, ShardId, acks, groups},
-    engine::journal::DecodeError,
+    domain::stream::ShardId,
+    engine::{
+        journal::DecodeError,
+        streams::{
+            state::StreamImage,
+            tail::{Place, Tail},
+        },
+    },
     proto::storage::v1 as wire,
 };
 use std::sync::Arc;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StreamImage {
-    pub(crate) id: StreamId,
-    pub(crate) head: Head,
-    pub(crate) queues: Vec<(Arc<str>, acks::Head)>,
-    pub(crate) groups: Vec<(Arc<str>, groups::Head)>,
-    /// Each with the last of its sequences that is stored.
-    pub(crate) producers: Vec<(Arc<str>, u64)>,
-    pub(crate) tails: Vec<Tail>,
-}
-
-/// The records of a shard that only the log has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tail {
-    pub(crate) shard: ShardId,
-    /// The index of the first; the others follow without gaps.
-    pub(crate) first: u64,
-    /// Where each one stands, and when it arrived.
-    pub(crate) places: Vec<(Location, Timestamp)>,
-}
-
-pub(crate) fn image_to(image: &StreamImage) -> wire::StreamImage {
+pub(crate) fn stream_image_to(image: &StreamImage) -> wire::StreamImage {
     let producers = image.producers.iter().map(|(id, sequence)| (id.to_string(), *sequence));
     wire::StreamImage {
-        id: image.id.0,
+        definition: Some(stream_definition_to(&image.definition)),
         head: Some(stream_head_to(&image.head)),
         queues: image.queues.iter().map(|(name, head)| queue_head_to(name, head)).collect(),
         groups: image.groups.iter().map(|(name, head)| group_head_to(name, head)).collect(),
         producers: producers.map(|(id, sequence)| wire::StreamProducer { id, sequence }).collect(),
-        tails: image.tails.iter().map(tail_to).collect(),
+        tails: image.tails.iter().map(|(shard, tail)| tail_to(*shard, tail)).collect(),
     }
 }
 
-pub(crate) fn image_from(image: wire::StreamImage) -> Result<StreamImage, DecodeError> {
+pub(crate) fn stream_image_from(image: wire::StreamImage) -> Result<StreamImage, DecodeError> {
     Ok(StreamImage {
-        id: StreamId(image.id),
+        definition: Arc::new(stream_definition_from(image.definition.ok_or(DecodeError::Missing("definition"))?)?),
         head: stream_head_from(image.head.ok_or(DecodeError::Missing("head"))?)?,
         queues: image.queues.into_iter().map(queue_head_from).collect::<Result<_, _>>()?,
         groups: image.groups.into_iter().map(group_head_from).collect::<Result<_, _>>()?,
@@ -61,10 +47,10 @@ pub(crate) fn image_from(image: wire::StreamImage) -> Result<StreamImage, Decode
 }
 
 /// Column by column: small numbers, most of them one or two bytes.
-fn tail_to(tail: &Tail) -> wire::ShardTail {
-    let mut message = wire::ShardTail { shard: tail.shard.0, first_index: tail.first, ..Default::default() };
+fn tail_to(shard: ShardId, tail: &Tail) -> wire::ShardTail {
+    let mut message = wire::ShardTail { shard: shard.0, first_index: tail.first(), ..Default::default() };
     let (mut lsn, mut at) = (0, 0);
-    for (location, arrival) in &tail.places {
+    for Place { at: location, arrival } in tail.places() {
         message.lsn_deltas.push(location.lsn.0.wrapping_sub(lsn));
         message.offsets.push(location.offset);
         message.lens.push(location.len);
@@ -74,7 +60,7 @@ fn tail_to(tail: &Tail) -> wire::ShardTail {
     message
 }
 
-fn tail_from(tail: &wire::ShardTail) -> Result<Tail, DecodeError> {
+fn tail_from(tail: &wire::ShardTail) -> Result<(ShardId, Tail), DecodeError> {
     let records = tail.lsn_deltas.len();
     if [tail.offsets.len(), tail.lens.len(), tail.arrival_ms_deltas.len()] != [records; 3] {
         return Err(DecodeError::Malformed("the columns of a tail differ in length"));
@@ -83,7 +69,7 @@ fn tail_from(tail: &wire::ShardTail) -> Result<Tail, DecodeError> {
     let columns = tail.lsn_deltas.iter().zip(&tail.offsets).zip(&tail.lens).zip(&tail.arrival_ms_deltas);
     let places = columns.map(|(((lsn_delta, offset), len), at_delta)| {
         (lsn, at) = (lsn.wrapping_add(*lsn_delta), at.wrapping_add(*at_delta));
-        (Location { lsn: Lsn(lsn), offset: *offset, len: *len }, Timestamp(at))
+        Place { at: Location { lsn: Lsn(lsn), offset: *offset, len: *len }, arrival: Timestamp(at) }
     });
-    Ok(Tail { shard: ShardId(tail.shard), first: tail.first_index, places: places.collect() })
+    Ok((ShardId(tail.shard), Tail::of(tail.first_index, places)))
 }

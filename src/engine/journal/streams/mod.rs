@@ -16,10 +16,5 @@ mod tests;
 
 pub(crate) use appended::AppendedHeader;
 pub(crate) use change::{change_from, change_to};
-pub(crate) use definition::{
-    created_from, created_to, stream_definition_from, stream_definition_to, stream_removed_from, stream_removed_to,
-};
-pub(crate) use group::{group_head_from, group_head_to};
-pub(crate) use head::{stream_head_from, stream_head_to};
-pub(crate) use image::{StreamImage, Tail, image_from, image_to};
-pub(crate) use queue::{queue_head_from, queue_head_to};
+pub(crate) use definition::{stream_definition_from, stream_definition_to};
+pub(crate) use image::{stream_image_from, stream_image_to};

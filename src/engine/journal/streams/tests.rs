@@ -1,8 +1,8 @@
 //! Everything about a stream reads back as it was written, and nothing that is not sound is read at all.
 
 use super::{
-    AppendedHeader, StreamImage, Tail, change_from, change_to, created_from, image_from, image_to, queue_head_from,
-    stream_definition_from, stream_definition_to, stream_head_from, stream_removed_from, stream_removed_to,
+    AppendedHeader, change_from, change_to, definition::created_from, head::stream_head_from, queue::queue_head_from,
+    stream_definition_from, stream_definition_to, stream_image_from as image_from, stream_image_to as image_to,
 };
 use crate::{
     base::{
@@ -23,7 +23,12 @@ use crate::{
     },
     engine::{
         journal::DecodeError,
-        streams::{definition::StreamDefinition, view::Change},
+        streams::{
+            definition::StreamDefinition,
+            state::StreamImage,
+            tail::{Place, Tail},
+            view::Change,
+        },
     },
     proto::storage::v1 as wire,
 };
@@ -186,17 +191,19 @@ fn what_has_no_entry_of_its_own_is_not_written() {
     assert_eq!(change_to(&Change::Stream(Event::Appended(appended))), None);
 }
 
-#[test]
-fn a_definition_reads_back_as_it_was_written() {
-    let path = StreamPath {
+fn path() -> StreamPath {
+    StreamPath {
         account: AccountId::parse("123456789012").expect("valid"),
         region: Region::parse("eu-north-1").expect("valid"),
         name: StreamName::parse("orders").expect("valid"),
-    };
-    assert_eq!(stream_removed_from(&stream_removed_to(&path)).expect("decodes"), path);
+    }
+}
+
+#[test]
+fn a_definition_reads_back_as_it_was_written() {
     for settings in [rich_settings(), Settings::default()] {
         let created = Created { settings, ..created() };
-        let definition = StreamDefinition { id: StreamId(7), path: path.clone(), created };
+        let definition = StreamDefinition { id: StreamId(7), path: path(), created };
         let read = stream_definition_from(stream_definition_to(&definition)).expect("decodes");
         assert_eq!(read, definition);
     }
@@ -213,9 +220,10 @@ fn image() -> StreamImage {
     for index in [0, 2, 3, 5, 6] {
         group.apply(&group_events()[index]);
     }
-    let place = |lsn, offset, at| (Location { lsn: Lsn(lsn), offset, len: 100 }, later(at));
+    let place = |lsn, offset, at| Place { at: Location { lsn: Lsn(lsn), offset, len: 100 }, arrival: later(at) };
+    let places = [place(8, 64, 0), place(8, 200, 0), place(1 << 40, 64, 50)];
     StreamImage {
-        id: StreamId(7),
+        definition: Arc::new(StreamDefinition { id: StreamId(7), path: path(), created: created() }),
         head: stream.head(),
         queues: vec![
             ("fresh".into(), StreamQueue::new(queue_settings(), AT, &BTreeMap::new()).head()),
@@ -223,10 +231,7 @@ fn image() -> StreamImage {
         ],
         groups: vec![("fresh".into(), Group::default().head()), (name(), group.head())],
         producers: vec![("p".into(), 99)],
-        tails: vec![
-            Tail { shard: ShardId(0), first: 1, places: Vec::new() },
-            Tail { shard: SHARD, first: 40, places: vec![place(8, 64, 0), place(8, 200, 0), place(1 << 40, 64, 50)] },
-        ],
+        tails: BTreeMap::from([(ShardId(0), Tail::starting_at(1)), (SHARD, Tail::of(40, places.into_iter()))]),
     }
 }
 
@@ -279,10 +284,9 @@ fn what_lacks_a_part_is_an_error() {
     lacks(change_from(wire::StreamChange::default()), "change");
     lacks(created_from(wire::StreamCreated::default()), "settings");
     lacks(stream_definition_from(wire::StreamDefinition::default()), "account");
-    lacks(stream_removed_from(&wire::StreamRemovedHeader::default()), "account");
     lacks(stream_head_from(wire::StreamHead::default()), "settings");
     lacks(queue_head_from(wire::StreamQueueHead::default()), "settings");
-    lacks(image_from(wire::StreamImage::default()), "head");
+    lacks(image_from(wire::StreamImage::default()), "definition");
     let bare = wire::stream_change::Change::Stream(wire::StreamEvent::default());
     lacks(change_from(wire::StreamChange { change: Some(bare) }), "event");
     let mut head = image_to(&image()).head.expect("a head");
