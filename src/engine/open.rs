@@ -73,6 +73,8 @@ pub enum OpenError {
     Index(String),
     #[error("the segments of stream {stream} cannot be opened: {source}")]
     Segments { stream: StreamPath, source: std::io::Error },
+    #[error("the directory of the segments of streams: {0}")]
+    SegmentDirectory(std::io::Error),
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
 }
@@ -121,7 +123,7 @@ pub fn open_watched(options: &EngineOptions, mut host: EngineHost, opening: &Ope
         tracing::warn!(stored = partitions, asked = options.partitions, "the store keeps its number of partitions");
     }
     let (orders, waiting) = writer::orders();
-    let parts = StreamParts { limits: options.streams.limits, orders };
+    let parts = StreamParts { limits: options.streams.limits, chunk_bytes: options.streams.chunk_bytes, orders };
     let mut rebuilt = rebuild(&mut opened, partitions, &parts)?;
     let (log, report) = replay(&opened, options, &mut host, &mut rebuilt, opening)?;
     let log = Arc::new(log);

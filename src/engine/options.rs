@@ -35,12 +35,21 @@ pub struct StreamOptions {
     /// Of the shards of provisioned streams.
     pub limits: ShardLimits,
     pub segments: SegmentRule,
+    /// So many bytes of a shard's records are worth a chunk of their own in a segment.
+    pub chunk_bytes: u64,
+    /// Checkpoints that records may see in the log without being worth a chunk.
+    pub rounds: u32,
 }
 
 impl Default for StreamOptions {
     fn default() -> Self {
         let segments = SegmentRule { bytes: limits::SHARD_SEGMENT_BYTES, age: limits::SHARD_SEGMENT_AGE };
-        Self { limits: ShardLimits::PROVISIONED, segments }
+        Self {
+            limits: ShardLimits::PROVISIONED,
+            segments,
+            chunk_bytes: limits::SHARD_CHUNK_BYTES,
+            rounds: limits::SHARD_ROUNDS_MAX,
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
         index::memory::MemoryDisk,
         io::sim::SimDisk,
         log::{Drive, LogOptions},
+        shard::SegmentRule,
         store::IndexKind,
     },
 };
@@ -113,7 +114,12 @@ impl Machine {
                 ..LogOptions::small()
             },
             scrub: ScrubOptions::default(),
-            streams: StreamOptions::default(),
+            streams: StreamOptions {
+                segments: SegmentRule { bytes: 2048, age: Duration::from_secs(3600) },
+                chunk_bytes: 200,
+                rounds: 2,
+                ..StreamOptions::default()
+            },
         }
     }
 

@@ -373,7 +373,7 @@ mod tests {
         let entropy = Box::new(Seeded(SmallRng::seed_from_u64(1)));
         let transfers = mpsc::channel().0;
         Worker::new(
-            State::new(PartitionId(0), StreamParts { limits: ShardLimits::NONE, orders: orders().0 }),
+            State::new(PartitionId(0), StreamParts { limits: ShardLimits::NONE, chunk_bytes: 1, orders: orders().0 }),
             shared,
             transfers,
             inbox,

@@ -19,7 +19,7 @@ const YEAR_HOURS: u64 = 8760;
 
 fn options(machine: &Machine) -> EngineOptions {
     let segments = SegmentRule { bytes: 1 << 20, age: HOUR };
-    EngineOptions { streams: StreamOptions { segments, ..StreamOptions::default() }, ..machine.options() }
+    EngineOptions { streams: StreamOptions { segments, ..machine.options().streams }, ..machine.options() }
 }
 
 async fn put(engine: &Engine, stream: &StreamHandle, hour: u64) {

@@ -2,4 +2,4 @@
 
 mod kept;
 mod lives;
-mod support;
+pub(super) mod support;

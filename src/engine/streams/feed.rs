@@ -5,13 +5,12 @@
 //! reader: the lock is held for a look at a few numbers.
 
 use super::{
+    state::StreamParts,
     tail::{Place, Tail},
-    writer::Orders,
 };
 use crate::{
     base::{
         id::{Lsn, StreamId},
-        limits,
         time::Timestamp,
     },
     domain::stream::{
@@ -35,9 +34,7 @@ pub(in crate::engine) struct Feed {
     /// Rises with every durable change of the stream.
     version: watch::Sender<u64>,
     throttle: Mutex<Throttle>,
-    /// The limits of a provisioned stream's shards.
-    limits: ShardLimits,
-    orders: Orders,
+    parts: StreamParts,
 }
 
 struct Inner {
@@ -94,8 +91,7 @@ impl Feed {
         stream: StreamId,
         state: &Stream,
         mut tails: BTreeMap<ShardId, Tail>,
-        limits: ShardLimits,
-        orders: Orders,
+        parts: &StreamParts,
     ) -> Self {
         let shown = state.shards().map(|shard| {
             let tail = tails.remove(&shard.id).unwrap_or_else(|| Tail::starting_at(shard.last_index + 1));
@@ -114,9 +110,8 @@ impl Feed {
             stream,
             inner: RwLock::new(inner),
             version: watch::Sender::new(0),
-            throttle: Mutex::new(Throttle::new(limits_of(settings, limits))),
-            limits,
-            orders,
+            throttle: Mutex::new(Throttle::new(limits_of(settings, parts.limits))),
+            parts: parts.clone(),
         }
     }
 
@@ -231,7 +226,7 @@ impl Feed {
             shown.news.notify_waiters();
         }
         drop(inner);
-        self.orders.forgot(self.stream, shards.to_vec());
+        self.parts.orders.forgot(self.stream, shards.to_vec());
         self.changed();
     }
 
@@ -262,11 +257,11 @@ impl Feed {
         shown.visible = next;
         shown.unwritten_bytes += bytes;
         shown.news.notify_waiters();
-        let is_large = (before..shown.unwritten_bytes).contains(&limits::SHARD_CHUNK_BYTES);
+        let is_large = (before..shown.unwritten_bytes).contains(&self.parts.chunk_bytes);
         inner.is_booked = true;
         drop(inner);
         if !is_booked || is_large {
-            self.orders.has_records(self.stream);
+            self.parts.orders.has_records(self.stream);
         }
         self.changed();
     }
@@ -289,7 +284,7 @@ impl Feed {
         inner.retention = settings.retention;
         inner.hidden_before = inner.hidden_before.max(hidden_before);
         drop(inner);
-        self.throttle().limit(limits_of(settings, self.limits));
+        self.throttle().limit(limits_of(settings, self.parts.limits));
         self.changed();
     }
 
@@ -347,7 +342,7 @@ impl Feed {
         let is_booked = inner.is_booked;
         drop(inner);
         if is_booked {
-            self.orders.has_records(self.stream);
+            self.parts.orders.has_records(self.stream);
         }
         lost
     }

@@ -27,7 +27,7 @@ pub(in crate::engine) fn tools(
         io: host.io.clone(),
         data_dir: options.data_dir.clone(),
         store_uuid,
-        rule: options.streams.segments,
+        options: options.streams,
         clock: host.clock.clone(),
         entropy: host.entropy.clone(),
         log,
@@ -44,6 +44,7 @@ pub(in crate::engine) fn restore(
 ) -> Result<SegmentWriter, OpenError> {
     let alarms = tools.alarms.clone();
     let mut segments = SegmentWriter::new(tools);
+    segments.begin().map_err(OpenError::SegmentDirectory)?;
     for state in states.values_mut() {
         for gone in std::mem::take(&mut state.streams_gone) {
             segments.forget(gone);

@@ -32,6 +32,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub(crate) struct StreamParts {
     /// Of the shards of provisioned streams.
     pub(crate) limits: ShardLimits,
+    /// So many bytes of a shard's records are worth a chunk.
+    pub(crate) chunk_bytes: u64,
     pub(crate) orders: Orders,
 }
 
@@ -72,7 +74,7 @@ impl StreamState {
         tails: BTreeMap<ShardId, Tail>,
         parts: &StreamParts,
     ) -> Self {
-        let feed = Feed::new(definition.id, &stream, tails, parts.limits, parts.orders.clone());
+        let feed = Feed::new(definition.id, &stream, tails, parts);
         let handle = StreamHandle::new(definition, stream.settings().clone(), feed);
         Self {
             stream,

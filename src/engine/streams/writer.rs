@@ -17,11 +17,12 @@ use crate::{
         host::Alarms,
         inbox::Inbox,
         journal,
+        options::StreamOptions,
     },
     storage::{
         io::{Io, is_no_space},
-        log::LogReader,
-        shard::{self, NewChunk, Owner, SegmentRule, ShardReader, ShardWriter},
+        log::{LogReader, ReadError},
+        shard::{self, NewChunk, Owner, ShardReader, ShardWriter},
     },
 };
 use bytes::Bytes;
@@ -100,7 +101,7 @@ pub(crate) struct Tools {
     pub(crate) io: Arc<dyn Io>,
     pub(crate) data_dir: PathBuf,
     pub(crate) store_uuid: [u8; 16],
-    pub(crate) rule: SegmentRule,
+    pub(crate) options: StreamOptions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Fn() -> Box<dyn Entropy> + Send + Sync>,
     pub(crate) log: Arc<dyn LogReader>,
@@ -133,6 +134,7 @@ pub(crate) struct SegmentWriter {
 /// Why records stay in the log for now.
 enum Stay {
     NoRoom(io::Error),
+    Unread(ReadError),
     Failed(String),
 }
 
@@ -143,24 +145,35 @@ impl Tools {
 
     fn open(&self, stream: StreamId, partition: PartitionId) -> io::Result<(ShardWriter, shard::Recovered)> {
         let owner = Owner { store_uuid: self.store_uuid, stream: stream.0, partition };
-        shard::open(self.io.clone(), &self.path(stream), owner, self.rule, (self.entropy)())
+        shard::open(self.io.clone(), &self.path(stream), owner, self.options.segments, (self.entropy)())
     }
 
     /// Makes the names of directories durable.
     fn make_directory(&self, stream: StreamId) -> io::Result<()> {
-        let all = self.data_dir.join(DIRECTORY);
-        if !self.io.exists(&all)? {
-            self.io.create_dir(&all)?;
-            self.io.fsync_dir(&self.data_dir)?;
-        }
+        self.io.create_dir(&self.data_dir.join(DIRECTORY))?;
         self.io.create_dir(&self.path(stream))?;
-        self.io.fsync_dir(&all)
+        self.sync_directories()
+    }
+
+    fn sync_directories(&self) -> io::Result<()> {
+        self.io.fsync_dir(&self.data_dir)?;
+        self.io.fsync_dir(&self.data_dir.join(DIRECTORY))
     }
 }
 
 impl SegmentWriter {
     pub(crate) fn new(tools: Tools) -> Self {
         Self { tools, streams: BTreeMap::new(), book: BTreeSet::new(), has_failed: false }
+    }
+
+    /// Makes durable what a process that was killed found no time for: a directory may be there and not be on the disk.
+    ///
+    /// # Errors
+    ///
+    /// The directories cannot be synced.
+    pub(crate) fn begin(&self) -> io::Result<()> {
+        let is_there = self.tools.io.exists(&self.tools.data_dir.join(DIRECTORY))?;
+        if is_there { self.tools.sync_directories() } else { Ok(()) }
     }
 
     /// Takes a stream in at a start: opens its segments if it has any. Returns what reads them.
@@ -191,7 +204,7 @@ impl SegmentWriter {
             match orders.0.recv_timeout(IDLE) {
                 Ok(Order::HasRecords(stream)) => {
                     self.book.insert(stream);
-                    self.write(stream, limits::SHARD_CHUNK_BYTES);
+                    self.write(stream, self.tools.options.chunk_bytes);
                 }
                 Ok(Order::Opened(handle)) => {
                     let stream = Stream { handle, writer: None, rounds: 0, is_dirty: false, oldest_ms: None };
@@ -224,8 +237,8 @@ impl SegmentWriter {
                 continue;
             };
             stream.rounds += 1;
-            let is_overdue = stream.rounds >= limits::SHARD_ROUNDS_MAX;
-            self.write(id, if is_overdue { 0 } else { limits::SHARD_CHUNK_BYTES });
+            let is_overdue = stream.rounds >= self.tools.options.rounds;
+            self.write(id, if is_overdue { 0 } else { self.tools.options.chunk_bytes });
             self.sync(id);
         }
         self.trim();
@@ -241,6 +254,10 @@ impl SegmentWriter {
                 Ok(()) => {}
                 Err(Stay::NoRoom(error)) => {
                     tracing::warn!(%error, "no room for segments of streams; the log keeps their records meanwhile");
+                    return;
+                }
+                Err(Stay::Unread(error)) => {
+                    tracing::error!(%error, "records of a stream cannot be read; they stay in the log for now");
                     return;
                 }
                 Err(Stay::Failed(why)) => return self.fail(why),
@@ -424,19 +441,23 @@ fn read(tools: &Tools, partition: PartitionId, places: &[Place]) -> Result<Vec<O
     });
     let cold: Vec<usize> = (0..at.len()).filter(|index| entries.get(*index).is_some_and(Option::is_none)).collect();
     let cold_at: Vec<Location> = cold.iter().filter_map(|index| at.get(*index).copied()).collect();
-    let mut slots = cold.into_iter();
+    let (mut slots, mut failed) = (cold.into_iter(), None);
     tools.log.read_all(partition, &cold_at, &mut |entry| {
         let slot = slots.next().and_then(|index| entries.get_mut(index));
         match (entry, slot) {
             (Ok(entry), Some(slot)) => *slot = Some(entry.to_bytes()),
             (Ok(_), None) => {}
-            (Err(error), _) => {
+            (Err(error @ ReadError::Corrupt { .. }), _) => {
                 tools.alarms.set("CORRUPT_ENTRY", true);
-                tracing::error!(%error, "a record of a stream cannot be read");
+                tracing::error!(%error, "a record of a stream is damaged");
             }
+            (Err(error @ (ReadError::Io(_) | ReadError::Trimmed { .. })), _) => failed = Some(error),
         }
     });
-    Ok(entries)
+    match failed {
+        Some(error) => Err(Stay::Unread(error)),
+        None => Ok(entries),
+    }
 }
 
 fn stay(error: io::Error) -> Stay {

@@ -341,6 +341,21 @@ fn damage_to_synced_chunks_at_the_end_is_reported_and_torn_ones_are_not() {
     assert_eq!(recovered.lost, [], "nothing is left that says how far it was synced");
 }
 
+#[test]
+fn a_hole_at_the_very_beginning_is_torn_and_no_beginning() {
+    let disk = disk(4);
+    let (mut writer, _) = reopen(&disk);
+    for position in [0, 3] {
+        append(&mut writer, 1, position, 3, 1000).expect("written");
+    }
+    let path = disk.files().pop().expect("a segment");
+    on_device(&disk, &path);
+    let disk = disk.restart_process();
+    disk.damage(&path, |bytes| bytes[file::HEADER_BYTES] ^= 1);
+    let (writer, recovered) = reopen(&disk);
+    assert_eq!((writer.next(1), recovered.lost), (None, vec![]), "nothing was synced: the log has it");
+}
+
 /// Where the chunks of a file begin.
 fn offsets(disk: &SimDisk, path: &Path) -> Vec<usize> {
     let bytes = disk.contents(path).expect("there");
