@@ -12,6 +12,7 @@ use super::{
 use crate::{
     base::time::Clock,
     config::{Config, Loaded, unit::OnCorruption},
+    domain::stream::throttle::ShardLimits,
     engine::{
         access::KeyFileError,
         client::Engine,
@@ -229,7 +230,10 @@ fn engine_options(config: &Config) -> EngineOptions {
             ..LogOptions::default()
         },
         scrub: ScrubOptions { bytes_per_second: config.storage.scrub_rate, interval: config.storage.scrub_interval },
-        streams: StreamOptions::default(),
+        streams: StreamOptions {
+            limits: if config.streams.shard_limits { ShardLimits::PROVISIONED } else { ShardLimits::NONE },
+            ..StreamOptions::default()
+        },
     }
 }
 
