@@ -7,7 +7,7 @@ use crate::{
         reason::Refusal,
         time::Timestamp,
     },
-    domain::queue::Delivery,
+    domain::{queue::Delivery, table},
     engine::{
         definition::{QueueDefinition, QueueOptions},
         image::PartitionImage,
@@ -125,6 +125,12 @@ pub(crate) enum Command {
         id: QueueId,
         expected_revision: Option<u64>,
         then: Then<Arc<QueueDefinition>>,
+    },
+    // Partition 0: tables of leases.
+    Tables {
+        request: table::Request,
+        limits: table::Limits,
+        answer: Answer<Result<table::Answer, table::TableError>>,
     },
     // The checkpointer.
     Freeze {

@@ -40,6 +40,7 @@ mod payloads;
 mod receipt;
 mod replay;
 pub mod scrub;
+pub mod tables;
 #[cfg(test)]
 mod tests;
 mod upkeep;

@@ -6,6 +6,7 @@
 //! | `oracle` | what clients were told of the messages of a queue, and what must therefore be there |
 //! | `load` | clients: they send, receive, settle, purge and redrive, and tell the oracle |
 //! | `keeping` | operators: backups, and checks of the storage |
+//! | `leases` | tables of leases, on a machine of their own |
 //! | `random` | power cuts at random calls, several in a row, from a seed |
 //! | `every_call` | one script, and a power cut at each of its calls |
 //!
@@ -18,6 +19,7 @@
 
 mod every_call;
 mod keeping;
+mod leases;
 mod load;
 pub(super) mod machine;
 mod oracle;

@@ -14,7 +14,10 @@ use crate::{
         name::QueuePath,
         time::Timestamp,
     },
-    domain::queue::{Head, Page},
+    domain::{
+        queue::{Head, Page},
+        table::TablesImage,
+    },
     engine::{definition::QueueDefinition, journal::OutboxItem},
 };
 use std::sync::Arc;
@@ -30,6 +33,8 @@ pub(crate) struct PartitionImage {
     pub(crate) queues: Vec<QueueImage>,
     /// Partition 0 only.
     pub(crate) catalog: Option<CatalogImage>,
+    /// Partition 0 only.
+    pub(crate) tables: Option<TablesImage>,
     /// Frames below this hold nothing that lives.
     pub(crate) oldest: Lsn,
     /// What the log holds of messages that live, about.

@@ -6,7 +6,10 @@ use crate::{
         id::{Lsn, PartitionId, QueueId},
         time::Timestamp,
     },
-    engine::journal::{DecodeError, OutboxItem, definition_from, definition_to, item_from, item_to, path_from},
+    domain::table::TablesImage,
+    engine::journal::{
+        DecodeError, OutboxItem, definition_from, definition_to, item_from, item_to, path_from, tables_from, tables_to,
+    },
     proto::storage::v1 as wire,
 };
 use prost::Message as _;
@@ -21,6 +24,7 @@ pub(crate) struct Section {
     pub(crate) outbox: Vec<OutboxItem>,
     pub(crate) queues: Vec<QueueSection>,
     pub(crate) catalog: Option<CatalogImage>,
+    pub(crate) tables: Option<TablesImage>,
 }
 
 /// What a section says of a queue.
@@ -52,6 +56,7 @@ pub(crate) fn encode_section(image: &PartitionImage, page_lsns: &BTreeMap<(Queue
         outbox: image.outbox.iter().map(item_to).collect(),
         queues: queues.collect(),
         catalog: image.catalog.as_ref().map(catalog_to),
+        tables: image.tables.as_ref().map(tables_to),
     };
     message.encode_to_vec()
 }
@@ -70,6 +75,7 @@ pub(crate) fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
         outbox: image.outbox.into_iter().map(item_from).collect::<Result<_, _>>()?,
         queues: queues.collect(),
         catalog: image.catalog.map(catalog_from).transpose()?,
+        tables: image.tables.map(tables_from).transpose()?,
     })
 }
 

@@ -5,6 +5,7 @@ use super::{
     kind,
     record::Record,
     sent::{RelocatedHeader, SentHeader},
+    tables,
 };
 use crate::{
     base::{
@@ -104,7 +105,7 @@ fn decode_partition(entry: &StoredEntry) -> Result<Record, DecodeError> {
             let path = path_from(&header.account, &header.region, &header.name)?;
             Record::Removed { id: queue, path, at: Timestamp(header.at_ms) }
         }
-        unknown => return Err(DecodeError::UnknownKind(unknown)),
+        _ => Record::Table(tables::decode(entry)?),
     })
 }
 

@@ -4,6 +4,7 @@ use super::{
     header::{definition_to, item_to, settings_to},
     kind,
     record::Record,
+    tables,
 };
 use crate::{
     base::{
@@ -72,6 +73,7 @@ pub(crate) fn push(frame: &mut FrameBuilder, record: &Record) -> Location {
             };
             push_message(frame, kind::QUEUE_REMOVED, id.0, 0, &header)
         }
+        Record::Table(event) => tables::push(frame, event),
     }
 }
 
@@ -105,7 +107,13 @@ fn push_event(frame: &mut FrameBuilder, queue: QueueId, event: &Event) -> Locati
     }
 }
 
-fn push_message(frame: &mut FrameBuilder, kind: u8, target: u64, seq: u64, header: &impl prost::Message) -> Location {
+pub(super) fn push_message(
+    frame: &mut FrameBuilder,
+    kind: u8,
+    target: u64,
+    seq: u64,
+    header: &impl prost::Message,
+) -> Location {
     frame.push(kind, target, seq, |out| out.extend_from_slice(&header.encode_to_vec()), &[])
 }
 

@@ -17,3 +17,7 @@ pub(super) const TRANSFER_REROUTED: u8 = 14;
 pub(super) const RELOCATED: u8 = 15;
 pub(super) const QUEUE_DEFINED: u8 = 20;
 pub(super) const QUEUE_REMOVED: u8 = 21;
+pub(super) const TABLE_DEFINED: u8 = 40;
+pub(super) const TABLE_REMOVED: u8 = 41;
+pub(super) const ITEM_WRITTEN: u8 = 42;
+pub(super) const ITEM_REMOVED: u8 = 43;

@@ -9,6 +9,7 @@ mod header;
 mod kind;
 mod record;
 mod sent;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -18,3 +19,4 @@ pub(crate) use decode::{
 pub(crate) use encode::{push, push_relocated, push_sent, redrive_ended_to, redrive_started_to};
 pub(crate) use header::{definition_from, definition_to, item_from, item_to, path_from, settings_from, settings_to};
 pub(crate) use record::{OutboxItem, OutboxReason, Record};
+pub(crate) use tables::{tables_from, tables_to};

@@ -6,7 +6,10 @@ use crate::{
         name::QueuePath,
         time::Timestamp,
     },
-    domain::queue::{event::Event, settings::Settings},
+    domain::{
+        queue::{event::Event, settings::Settings},
+        table,
+    },
     engine::definition::QueueDefinition,
 };
 use std::sync::Arc;
@@ -38,6 +41,8 @@ pub(crate) enum Record {
         path: QueuePath,
         at: Timestamp,
     },
+    /// Partition 0: something happened to a table of leases.
+    Table(table::event::Event),
 }
 
 /// A message on its way from one queue to another. Lives from the entry that moved it until its target has it.

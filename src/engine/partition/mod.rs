@@ -11,6 +11,7 @@ mod queues;
 mod refusal;
 mod relocation;
 pub(crate) mod state;
+mod tables;
 mod timers;
 mod transfers;
 mod waiters;

@@ -5,7 +5,10 @@
 
 use crate::{
     base::id::{Location, Lsn, PartitionId},
-    domain::queue::event::{Event, MoveReason, Moved},
+    domain::{
+        queue::event::{Event, MoveReason, Moved},
+        table::Tables,
+    },
     engine::{
         catalog::Catalog,
         image::{PartitionImage, Section},
@@ -27,6 +30,8 @@ pub(crate) struct State {
     pub(crate) next_lease: u64,
     /// Partition 0 only; empty elsewhere.
     pub(crate) catalog: Catalog,
+    /// Of partition 0, like the catalog.
+    pub(crate) tables: Tables,
 }
 
 impl State {
@@ -38,6 +43,7 @@ impl State {
             next_transfer: 1,
             next_lease: 1,
             catalog: Catalog::default(),
+            tables: Tables::default(),
         }
     }
 
@@ -58,6 +64,7 @@ impl State {
             next_transfer: section.next_transfer,
             next_lease: section.next_lease,
             catalog: section.catalog.map(Catalog::from_image).unwrap_or_default(),
+            tables: section.tables.map(Tables::from_image).unwrap_or_default(),
         })
     }
 
@@ -91,6 +98,7 @@ impl State {
             }
             Record::Defined(definition) => self.catalog.apply_defined(definition),
             Record::Removed { id, path, at } => self.catalog.apply_removed(*id, path, *at),
+            Record::Table(event) => self.tables.apply(event),
         }
     }
 
@@ -124,6 +132,7 @@ impl State {
             outbox: self.outbox.values().cloned().collect(),
             queues,
             catalog: (self.partition == PartitionId(0)).then(|| self.catalog.image()),
+            tables: (self.partition == PartitionId(0)).then(|| self.tables.image()),
             oldest: oldest.unwrap_or(lsn.next()),
             live_bytes,
         }
