@@ -3,7 +3,7 @@
 use super::{
     position::{Key, Place},
     schema::{Definition, Index},
-    value::{Item, item_size},
+    value::{Item, Value, item_size},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,26 +13,36 @@ use std::{
 /// What each item takes besides its names and values, about.
 const ITEM_OVERHEAD_BYTES: usize = 100;
 
+/// The second at which an item ends, if its table has an attribute for that and the item a number in it.
+fn end_of(definition: &Definition, item: &Item) -> Option<i64> {
+    let Value::Number(number) = item.get(definition.expiry.as_ref()?)? else { return None };
+    number.to_i64()
+}
+
 #[derive(Debug)]
 pub struct Table {
     pub definition: Arc<Definition>,
     items: BTreeMap<Key, Arc<Item>>,
     /// By the name of the index. Places of items whose attributes are no key of it are missing.
     indexes: BTreeMap<String, BTreeSet<Place>>,
+    /// The seconds at which items end, in their order.
+    ends: BTreeSet<(i64, Key)>,
     /// Of names and values.
     bytes: usize,
 }
 
 impl Table {
     pub(super) fn new(definition: Arc<Definition>) -> Self {
-        let mut table = Self { definition, items: BTreeMap::new(), indexes: BTreeMap::new(), bytes: 0 };
+        let (items, ends) = (BTreeMap::new(), BTreeSet::new());
+        let mut table = Self { definition, items, indexes: BTreeMap::new(), ends, bytes: 0 };
         table.rebuild();
         table
     }
 
     /// Takes a changed definition over. Indexes that it adds find the items that are there.
     pub(super) fn redefine(&mut self, definition: Arc<Definition>) {
-        let is_same = definition.indexes == self.definition.indexes;
+        let known = &self.definition;
+        let is_same = definition.indexes == known.indexes && definition.expiry == known.expiry;
         self.definition = definition;
         if !is_same {
             self.rebuild();
@@ -47,6 +57,8 @@ impl Table {
             (index.name.clone(), self.items.iter().filter_map(place).collect())
         };
         self.indexes = definition.indexes.iter().map(places).collect();
+        let end = |(key, item): (&Key, &Arc<Item>)| Some((end_of(definition, item)?, key.clone()));
+        self.ends = self.items.iter().filter_map(end).collect();
     }
 
     pub fn get(&self, key: &Key) -> Option<&Arc<Item>> {
@@ -63,12 +75,16 @@ impl Table {
                 places.insert(place);
             }
         }
+        self.ends.extend(end_of(&self.definition, &item).map(|end| (end, key.clone())));
         self.items.insert(key, item);
     }
 
     pub(super) fn remove(&mut self, key: &Key) {
         let Some(item) = self.items.remove(key) else { return };
         self.bytes -= item_size(&item);
+        if let Some(end) = end_of(&self.definition, &item) {
+            self.ends.remove(&(end, key.clone()));
+        }
         for index in &self.definition.indexes {
             if let (Ok(Some(place)), Some(places)) =
                 (Place::of(&self.definition, index, key, &item), self.indexes.get_mut(&index.name))
@@ -76,6 +92,11 @@ impl Table {
                 places.remove(&place);
             }
         }
+    }
+
+    /// The items that have ended by this second, those that ended first in front.
+    pub(super) fn ended(&self, second: i64) -> impl Iterator<Item = &Key> {
+        self.ends.iter().take_while(move |(end, _)| *end < second).map(|(_, key)| key)
     }
 
     pub fn len(&self) -> usize {

@@ -14,6 +14,9 @@ use super::{
 use crate::base::{name::Namespace, time::Timestamp};
 use std::{collections::BTreeMap, sync::Arc};
 
+/// Items that end with one call.
+const EXPIRED_AT_ONCE: usize = 100;
+
 /// How far all tables together may go.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -129,6 +132,17 @@ impl Tables {
             Request::WriteBatch(writes) => Ok((events(self.write_batch(writes, limits)?), Answer::Done)),
             Request::Transact(writes) => Ok((events(self.transact(writes, limits)?), Answer::Done)),
         }
+    }
+
+    /// The ends of items whose time is over; of very many only the first.
+    pub fn expire(&self, now: Timestamp) -> Vec<Event> {
+        let second = i64::try_from(now.0 / 1000).unwrap_or(i64::MAX);
+        let of_table = |table: &'_ Table| {
+            let id = table.definition.id;
+            let ended = table.ended(second).take(EXPIRED_AT_ONCE);
+            ended.map(move |key| Event::Deleted { table: id, key: key.clone() }).collect::<Vec<_>>()
+        };
+        self.by_id.values().flat_map(of_table).take(EXPIRED_AT_ONCE).collect()
     }
 
     fn defined(&self, definition: Definition) -> Result<(Vec<Event>, Answer), TableError> {

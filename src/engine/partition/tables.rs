@@ -7,8 +7,10 @@ use crate::{
 };
 
 impl Worker {
-    /// All that one request changes is in one frame: a crash keeps all of it or nothing.
+    /// Items whose time is over end first. All that one request changes is in one frame: a crash keeps all of it or nothing.
     pub(super) fn ask_tables(&mut self, request: &Request, limits: &Limits, answer: Answer<Result<Told, TableError>>) {
+        let ended = self.state.tables.expire(self.now());
+        ended.into_iter().for_each(|event| self.record(Record::Table(event)));
         let result = self.state.tables.ask(self.now(), request, limits).map(|(events, told)| {
             events.into_iter().for_each(|event| self.record(Record::Table(event)));
             told

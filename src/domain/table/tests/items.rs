@@ -1,11 +1,13 @@
 //! Writes of items.
 
-use super::world::{OWNERS, World, condition, item, leases, number, path, query, ranged, text, update, write};
+use super::world::{NOW, OWNERS, World, condition, item, leases, number, path, query, ranged, text, update, write};
 use crate::domain::table::{
     Answer, ErrorKind, Item, Request, Value,
+    define::Change,
     read::Get,
     write::{Action, ITEM_BYTES_MAX, Returns, Write},
 };
+use std::time::Duration;
 
 fn world() -> World {
     let mut world = World::new();
@@ -151,6 +153,28 @@ fn one_call_writes_so_much() {
     let error = world.ask(Request::WriteBatch(vec![put("s1"), put("s2")])).expect_err("too much");
     assert!(error.message.contains("may take 500000 bytes together"), "{error}");
     world.ask(Request::WriteBatch(vec![put("s1")])).expect("written");
+}
+
+#[test]
+fn items_end_at_their_second() {
+    let mut world = world();
+    let on = Request::Change(path("leases"), Change::Expiry("ends".into(), true));
+    let ending = |shard: &str, end: Value| item([("shard", text(shard)), ("ends", end)]);
+    let now = (NOW.0 / 1000) as i64;
+    world.put("leases", ending("before", number(now - 1))).expect("put");
+    world.ask(on).expect("on");
+    world.put("leases", ending("moved", number(now - 1))).expect("put");
+    world.put("leases", ending("moved", number(now + 9))).expect("put");
+    world.put("leases", ending("text", text("0"))).expect("put");
+    world.put("leases", key("never")).expect("put");
+    world.put("leases", ending("now", number(now))).expect("put");
+    let mut expire = |seconds: u64| {
+        let events = world.tables.expire(NOW + Duration::from_secs(seconds));
+        events.iter().for_each(|event| world.tables.apply(event));
+        events.len()
+    };
+    assert_eq!((expire(0), expire(0), expire(1), expire(9), expire(10), expire(1_000_000)), (1, 0, 1, 0, 1, 0));
+    assert!(get(&mut world, "text").is_some() && get(&mut world, "never").is_some());
 }
 
 #[test]
