@@ -7,7 +7,7 @@ use super::{
     broker::{Caller, Via},
     check,
 };
-use crate::base::reason::Refusal;
+use crate::base::{name::Namespace, reason::Refusal};
 use std::fmt;
 
 /// A call that may go on: written down when it administers.
@@ -73,7 +73,14 @@ fn administers(action: Action) -> bool {
         | Action::VerifyStorage
         | Action::CreateAccessKey
         | Action::ListAccessKeys
-        | Action::RevokeAccessKey => true,
+        | Action::RevokeAccessKey
+        | Action::CreateTable
+        | Action::UpdateTable
+        | Action::DeleteTable
+        | Action::UpdateTableExpiry
+        | Action::UpdateTableRecovery
+        | Action::TagTable
+        | Action::UntagTable => true,
         Action::GetQueueUrl
         | Action::GetQueue
         | Action::ListQueues
@@ -90,7 +97,22 @@ fn administers(action: Action) -> bool {
         | Action::GetStatus
         | Action::ListConnections
         | Action::GetCaller
-        | Action::ExplainAccess => false,
+        | Action::ExplainAccess
+        | Action::DescribeTable
+        | Action::ListTables
+        | Action::DescribeTableExpiry
+        | Action::DescribeTableRecovery
+        | Action::ListTableTags
+        | Action::GetItem
+        | Action::PutItem
+        | Action::UpdateItem
+        | Action::DeleteItem
+        | Action::CheckItem
+        | Action::BatchGetItem
+        | Action::BatchWriteItem
+        | Action::ScanTable
+        | Action::QueryTable
+        | Action::PutMetricData => false,
     }
 }
 
@@ -101,6 +123,9 @@ impl fmt::Display for Shown<'_> {
         match self.0 {
             Resource::Queue(path, _) => path.fmt(f),
             Resource::Namespace(namespace) => write!(f, "namespaces/{namespace}"),
+            Resource::Part(service, Namespace { account, region }, name) => {
+                write!(f, "arn:aws:{service}:{region}:{account}:{name}")
+            }
             Resource::Server => f.write_str("server"),
         }
     }

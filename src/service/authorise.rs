@@ -31,6 +31,8 @@ pub enum Resource<'a> {
     /// With what it is, when it exists.
     Queue(&'a QueuePath, Option<&'a QueueDefinition>),
     Namespace(&'a Namespace),
+    /// Something that bears no policy of its own: its service, whose it is, and the last part of its arn.
+    Part(&'static str, &'a Namespace, &'a str),
     Server,
 }
 
@@ -114,6 +116,7 @@ impl Broker {
         let (service, region, name) = match resource {
             Resource::Queue(path, _) => ("sqs", &path.region, path.name.as_str()),
             Resource::Namespace(namespace) => (action.parts().0, &namespace.region, ""),
+            Resource::Part(service, namespace, name) => (service, &namespace.region, name),
             Resource::Server => ("forebay", self.region(), "server"),
         };
         let account = self.owner(caller, action, resource).as_str();
@@ -137,7 +140,7 @@ impl Broker {
     fn owner<'a>(&'a self, caller: &'a Caller, action: Action, resource: Resource<'a>) -> &'a AccountId {
         match resource {
             Resource::Queue(path, _) => &path.account,
-            Resource::Namespace(namespace) => &namespace.account,
+            Resource::Namespace(namespace) | Resource::Part(_, namespace, _) => &namespace.account,
             // What every client asks before it does anything.
             Resource::Server if action == Action::GetServerInfo => &caller.account,
             Resource::Server => &self.facts.account,
@@ -149,7 +152,7 @@ impl<'a> Resource<'a> {
     pub(super) fn definition(self) -> Option<&'a QueueDefinition> {
         match self {
             Self::Queue(_, definition) => definition,
-            Self::Namespace(_) | Self::Server => None,
+            Self::Namespace(_) | Self::Part(..) | Self::Server => None,
         }
     }
 }

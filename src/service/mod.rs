@@ -10,6 +10,7 @@
 //! | [`check`], [`attributes`], [`settings`] | rules of fields |
 //! | `create_queue` … `status` | one use case each |
 //! | [`produce`], [`consume`] | streaming sessions |
+//! | [`tables`], [`metrics`] | what clients of streams need besides them: leases, and a place for their metrics |
 //! | [`sessions`] | what a broken consume call leaves for its successor |
 //!
 //! Absent on purpose: wire formats, HTTP, status codes.
@@ -27,6 +28,7 @@ pub mod delete_queue;
 pub mod explain;
 pub mod get_queue;
 pub mod list_queues;
+pub mod metrics;
 mod ordered;
 pub mod peek;
 pub mod permissions;
@@ -39,6 +41,7 @@ pub mod sessions;
 pub mod settings;
 pub mod settle;
 pub mod status;
+pub mod tables;
 pub mod tags;
 pub mod update_queue;
 pub mod verify_storage;

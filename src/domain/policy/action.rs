@@ -1,6 +1,6 @@
 //! The table of actions: everything a caller can ask for, by the name that policies, refusals and logs use.
 //!
-//! What Amazon SQS has too bears its name, so that policies written for it hold here; the rest is `forebay:`. A batch is
+//! What a service of AWS has too bears its name, so that policies written for it hold here; the rest is `forebay:`. A batch is
 //! its single action, whichever protocol it came by.
 
 /// Who may be given an action.
@@ -70,6 +70,28 @@ actions! {
     ListAccessKeys = "forebay:ListAccessKeys", Owner;
     RevokeAccessKey = "forebay:RevokeAccessKey", Owner;
     ExplainAccess = "forebay:ExplainAccess", Owner;
+    CreateTable = "dynamodb:CreateTable", Owner;
+    DescribeTable = "dynamodb:DescribeTable", Owner;
+    ListTables = "dynamodb:ListTables", Owner;
+    UpdateTable = "dynamodb:UpdateTable", Owner;
+    DeleteTable = "dynamodb:DeleteTable", Owner;
+    UpdateTableExpiry = "dynamodb:UpdateTimeToLive", Owner;
+    DescribeTableExpiry = "dynamodb:DescribeTimeToLive", Owner;
+    UpdateTableRecovery = "dynamodb:UpdateContinuousBackups", Owner;
+    DescribeTableRecovery = "dynamodb:DescribeContinuousBackups", Owner;
+    TagTable = "dynamodb:TagResource", Owner;
+    UntagTable = "dynamodb:UntagResource", Owner;
+    ListTableTags = "dynamodb:ListTagsOfResource", Owner;
+    GetItem = "dynamodb:GetItem", Owner;
+    PutItem = "dynamodb:PutItem", Owner;
+    UpdateItem = "dynamodb:UpdateItem", Owner;
+    DeleteItem = "dynamodb:DeleteItem", Owner;
+    CheckItem = "dynamodb:ConditionCheckItem", Owner;
+    BatchGetItem = "dynamodb:BatchGetItem", Owner;
+    BatchWriteItem = "dynamodb:BatchWriteItem", Owner;
+    ScanTable = "dynamodb:Scan", Owner;
+    QueryTable = "dynamodb:Query", Owner;
+    PutMetricData = "cloudwatch:PutMetricData", Owner;
 }
 
 impl Action {
@@ -92,11 +114,15 @@ mod tests {
     fn every_action_has_a_name_of_its_own_and_is_found_by_it_in_any_case() {
         for action in Action::ALL {
             let (service, what) = action.parts();
-            assert!(["sqs", "sts", "forebay"].contains(&service) && !what.is_empty(), "{}", action.as_str());
+            assert!(
+                ["sqs", "sts", "forebay", "dynamodb", "cloudwatch"].contains(&service) && !what.is_empty(),
+                "{}",
+                action.as_str()
+            );
             assert_eq!(Action::parse(&action.as_str().to_uppercase()), Some(*action));
         }
         assert_eq!(Action::parse("sqs:SendMessages"), None);
-        assert!(Action::ALL.len() <= 64, "a set of actions is 64 bits");
+        assert!(Action::ALL.len() <= 128, "a set of actions is 128 bits");
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub struct Policy {
     id: Option<Box<str>>,
     statements: Box<[Statement]>,
     /// The actions that some statement may deny, and those that one may allow: most calls need no look at statements.
-    denied: u64,
-    allowed: u64,
+    denied: u128,
+    allowed: u128,
 }
 
 /// What one policy says about a request. The number is the statement's, counted from 0.

@@ -31,7 +31,7 @@ pub(super) struct Statement {
     pub(super) sid: Option<Box<str>>,
     pub(super) effect: Effect,
     /// Actions, one bit each.
-    pub(super) actions: u64,
+    pub(super) actions: u128,
     /// `None`: the caller whose policy it is.
     pub(super) principals: Option<Principals>,
     resources: Resources,
@@ -49,7 +49,7 @@ struct Resources {
 }
 
 /// The bit of an action.
-pub(super) fn bit(action: Action) -> u64 {
+pub(super) fn bit(action: Action) -> u128 {
     1 << action as u32
 }
 
@@ -167,7 +167,7 @@ impl<'a> Elements<'a> {
     }
 
     /// The set of actions, and how many names were written.
-    fn actions(&self, owner: Owner) -> Result<(u64, usize), PolicyError> {
+    fn actions(&self, owner: Owner) -> Result<(u128, usize), PolicyError> {
         let Some((node, negated, place)) = self.either("Action")? else {
             return Err(PolicyError::element(format!("{}.Action", self.place), "missing", "Action or NotAction"));
         };
@@ -209,7 +209,7 @@ impl<'a> Elements<'a> {
     }
 }
 
-fn actions_of(name: &str) -> u64 {
+fn actions_of(name: &str) -> u128 {
     let named = Action::ALL.iter().filter(|action| pattern::matches_any_case(name, action.as_str()));
     let batch = BATCHES.iter().filter(|(batch, _)| batch.eq_ignore_ascii_case(name)).map(|(_, action)| action);
     named.chain(batch).fold(0, |set, action| set | bit(*action))
