@@ -11,7 +11,7 @@
 //! | [`position`] | where an item stands in its table and in its indexes |
 //! | `store` | one table's items and indexes |
 //! | `tables` | all tables |
-//! | [`write`], [`read`] | the decisions about items |
+//! | `write`, [`read`] | the decisions about items |
 //! | [`error`] | refusals in the words of DynamoDB |
 
 pub mod define;

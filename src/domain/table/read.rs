@@ -118,7 +118,9 @@ fn scanned<'t>(
     start: Option<&'t Start>,
     (segment, of): (u64, u64),
 ) -> Box<dyn Iterator<Item = Step<'t>> + 't> {
-    let first = Key::first_of(segment, of);
+    // A start before the segment is none.
+    let from = start.map(|start| start.key().clone());
+    let first = from.map_or_else(|| Key::first_of(segment, of), |from| from.max(Key::first_of(segment, of)));
     let in_order: Box<dyn Iterator<Item = Step<'t>>> = match index {
         None => Box::new(table.items_from(first).map(|(key, item)| (key, None, item))),
         Some(index) => steps_of_index(table, index, first),
@@ -153,7 +155,7 @@ fn queried<'t>(
     let wanted = table.definition.type_of(&schema.hash);
     let part = Part::of(&condition.hash).filter(|_| wanted == Some(condition.hash.kind()));
     let hash = part.ok_or_else(|| TableError::invalid_value("Condition parameter type does not match schema type"))?;
-    if start.is_some_and(|start| *start.hash() != hash) {
+    if start.is_some_and(|start| start.key().hash != hash) {
         return Err(TableError::invalid(
             "The provided starting key is outside query boundaries based on provided conditions",
         ));
@@ -189,10 +191,11 @@ impl Start {
         }
     }
 
-    fn hash(&self) -> &Part {
+    /// What the order of the search is by.
+    fn key(&self) -> &Key {
         match self {
-            Self::Own(key) => &key.hash,
-            Self::Index(place) => &place.key.hash,
+            Self::Own(key) => key,
+            Self::Index(place) => &place.key,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::table::{
     schema::KeySchema,
     value::{Item, Value},
 };
+use proptest::prelude::*;
 
 fn text(text: &str) -> Value {
     Value::Text(text.into())
@@ -257,5 +258,67 @@ fn attribute_updates_are_updates() {
     assert_eq!(after["set"], Value::Texts(["b".to_owned()].into()));
     for bad in [change("a", "PUT", None), change("a", "ADD", Some(text("x"))), change("a", "DROP", None)] {
         assert!(legacy::updates(vec![bad]).is_err());
+    }
+}
+
+const WORDS: [&str; 40] = [
+    "a",
+    "#c",
+    "#s",
+    "#0",
+    ":one",
+    ":w1",
+    ":list",
+    ":set",
+    "=",
+    "<>",
+    "<",
+    ">=",
+    "(",
+    ")",
+    "[",
+    "]",
+    "0",
+    "99",
+    ",",
+    ".",
+    "+",
+    "-",
+    "AND",
+    "OR",
+    "NOT",
+    "BETWEEN",
+    "IN",
+    "SET",
+    "REMOVE",
+    "ADD",
+    "DELETE",
+    "attribute_exists",
+    "attribute_type",
+    "begins_with",
+    "contains",
+    "size",
+    "if_not_exists",
+    "list_append",
+    "list",
+    "counter",
+];
+
+proptest! {
+    #[test]
+    fn whatever_is_written_is_an_expression_or_an_error(words in prop::collection::vec(prop::sample::select(&WORDS[..]), 0..14)) {
+        let text = words.join(" ");
+        let placeholders = placeholders();
+        if let Ok(condition) = Condition::parse("ConditionExpression", &text, &placeholders) {
+            condition.holds(&item());
+        }
+        if let Ok(projection) = Projection::parse(&text, &placeholders) {
+            prop_assert!(projection.of(&item()).len() <= item().len());
+        }
+        for clause in ["", "SET list = ", "REMOVE "] {
+            if let Ok(Ok(after)) = Update::parse(&format!("{clause}{text}"), &placeholders).map(|update| update.apply(&item())) {
+                prop_assert!(after.contains_key("key") || text.contains("key"));
+            }
+        }
     }
 }
