@@ -1,4 +1,4 @@
-//! The languages of the AWS SDKs: AWS JSON 1.0 and Query with XML, for the services that stand here.
+//! The languages of the AWS SDKs: AWS JSON 1.0, Query with XML and CBOR, for the services that stand here.
 //!
 //! | file | what it does |
 //! | --- | --- |
@@ -10,14 +10,16 @@
 //! | `access` | who calls |
 //! | [`sigv4`] | signatures |
 //! | `wire` | the forms: JSON, Query, XML |
-//! | `sqs`, `sts` | the operations |
+//! | `sqs`, `sts`, `dynamodb`, `cloudwatch` | the operations |
 //! | `emulator` | endpoints for people who come from emulators |
 //!
 //! Absent on purpose: rules of queues, the engine, gRPC.
 
 mod access;
 mod call;
+mod cloudwatch;
 mod detect;
+mod dynamodb;
 mod emulator;
 pub mod errors;
 pub mod face;

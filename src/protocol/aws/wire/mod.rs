@@ -8,13 +8,16 @@
 //! | [`writer`] | writes members of an answer, in the form the caller understands |
 //! | [`xml`] | escaping |
 //! | [`digest`] | the MD5s that clients compare |
-//! | [`chunked`] | bodies in chunks with signatures or trailers |
+//! | [`cbor`] | CBOR, read like JSON |
+//! | [`chunked`], [`gzip`] | bodies in chunks with signatures or trailers, and packed ones |
 //!
 //! Absent on purpose: what members an operation has.
 
+pub(super) mod cbor;
 pub(super) mod chunked;
 pub(super) mod digest;
 pub(super) mod form;
+pub(super) mod gzip;
 pub(super) mod input;
 pub(super) mod json;
 pub(super) mod writer;
