@@ -102,6 +102,7 @@ fn signing_name(service: Service) -> &'static str {
     match service {
         Service::Sqs => "sqs",
         Service::Sts => "sts",
+        Service::Kinesis => "kinesis",
     }
 }
 

@@ -18,6 +18,7 @@ use std::{borrow::Cow, sync::Arc};
 pub(super) fn namespace(service: Service) -> &'static str {
     match service {
         Service::Sqs => "http://queue.amazonaws.com/doc/2012-11-05/",
+        Service::Kinesis => "http://kinesis.amazonaws.com/doc/2013-12-02/",
         Service::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
     }
 }

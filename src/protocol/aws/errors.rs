@@ -8,6 +8,7 @@ use crate::base::reason::{Reason, Refusal, Remedy};
 pub enum Service {
     Sqs,
     Sts,
+    Kinesis,
 }
 
 /// What SQS calls its errors.
@@ -53,7 +54,8 @@ pub mod sqs {
 pub fn kind(service: Service, reason: Reason) -> &'static Kind {
     match service {
         Service::Sqs => of_sqs(reason),
-        Service::Sts => of_sts(reason),
+        // What Kinesis says of streams stands with its operations; this is for what all services share.
+        Service::Sts | Service::Kinesis => of_sts(reason),
     }
 }
 

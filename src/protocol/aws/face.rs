@@ -7,6 +7,7 @@ use super::{
     emulator,
     errors::Service,
     fault::{Fault, common},
+    kinesis,
     sigv4::Verifier,
     wire::{
         chunked::{self, Chunked},
@@ -122,6 +123,8 @@ impl AwsFace {
         let request_id = self.new_id();
         let mut response = if parts.method == Method::OPTIONS {
             preflight(&parts.headers)
+        } else if kinesis::face::is_for(&parts) {
+            kinesis::face::answer(self, &parts, body, connection.as_deref(), &request_id).await
         } else {
             self.respond(&parts, body, connection.as_deref(), &request_id).await.into_response()
         };
@@ -168,9 +171,7 @@ impl AwsFace {
         connection: Option<&Connection>,
         request_id: &str,
     ) -> Answer {
-        let slow = || Fault::new(&common::REQUEST_TIMEOUT, "The request's body took too long.");
-        let body = timeout(BODY_MAX, self.read(body)).await.unwrap_or_else(|_| Err(slow()));
-        let body = match body.and_then(|body| unpacked(&parts.headers, body)) {
+        let body = match self.received(parts, body).await {
             Ok(body) => body,
             Err(fault) => {
                 let form = detect::detect(parts, b"").form;
@@ -219,6 +220,13 @@ impl AwsFace {
             Form::Xml | Form::QueryJson => Input::Form(asked.parameters),
         };
         (operation.handler)(&call, &input).await
+    }
+
+    /// The body, without the chunks it may have come in.
+    pub(super) async fn received(&self, parts: &Parts, body: Incoming) -> Result<Received, Fault> {
+        let slow = || Fault::new(&common::REQUEST_TIMEOUT, "The request's body took too long.");
+        let body = timeout(BODY_MAX, self.read(body)).await.unwrap_or_else(|_| Err(slow()));
+        body.and_then(|body| unpacked(&parts.headers, body))
     }
 
     async fn read(&self, mut body: Incoming) -> Result<Bytes, Fault> {
