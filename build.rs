@@ -2,12 +2,13 @@
 use prost::Message as _;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "proto/forebay/queue/v1/queue_service.proto",
     "proto/forebay/admin/v1/admin_service.proto",
     "proto/forebay/access/v1/access_service.proto",
     "proto/forebay/storage/v1/image.proto",
     "proto/forebay/storage/v1/access.proto",
+    "proto/forebay/storage/v1/stream.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

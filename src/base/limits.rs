@@ -63,6 +63,15 @@ pub const DEAD_LETTER_REASON_CHARS: usize = 256;
 pub const STREAM_NAME_CHARS: usize = 128;
 /// For how long a change of a stream shows as being made.
 pub const STREAM_SETTLE: Duration = Duration::from_millis(500);
+/// So many bytes of a shard's records are worth a chunk of their own in a segment.
+pub const SHARD_CHUNK_BYTES: u64 = 64 << 10;
+/// And so many are in one chunk at most, unless one record has more.
+pub const SHARD_CHUNK_BYTES_MAX: u64 = 1 << 20;
+/// Checkpoints that records may see in the log without being worth a chunk.
+pub const SHARD_ROUNDS_MAX: u32 = 8;
+/// When a segment of shards has enough.
+pub const SHARD_SEGMENT_BYTES: u64 = 64 << 20;
+pub const SHARD_SEGMENT_AGE: Duration = Duration::from_secs(3600);
 /// Streams of a server.
 pub const STREAMS_MAX: usize = 10_000;
 /// Letters of a record's partition key.
@@ -100,6 +109,10 @@ pub const GROUP_MEMBERS_MAX: usize = 10_000;
 /// How long a member of a group may be silent before its shards move to others.
 pub const SESSION_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 pub const SESSION_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+/// For how long a member that is asked to give up a shard may keep it.
+pub const GROUP_GRACE: Duration = Duration::from_secs(10);
+/// How long the load of an on-demand stream is measured before its shards follow it.
+pub const ON_DEMAND_WINDOW: Duration = Duration::from_secs(10);
 /// What a shard takes in and gives out in a second.
 pub const SHARD_WRITE_BYTES: u64 = 1 << 20;
 pub const SHARD_WRITE_RECORDS: u64 = 1000;

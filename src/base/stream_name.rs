@@ -8,27 +8,41 @@ use std::{fmt, sync::Arc};
 
 /// A stream's id, or a registered consumer's: 1 to 128 letters, digits, underscores, dots and hyphens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamName(Arc<str>);
+pub struct StreamName(
+    /// With the prefix that it has in an ARN.
+    Arc<str>,
+);
 
 impl StreamName {
+    const PREFIX: &'static str = "stream/";
+
     pub const RULE: &'static str = "1 to 128 letters, digits, underscores, dots and hyphens";
 
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let fits = (1..=limits::STREAM_NAME_CHARS).contains(&text.len());
         if fits && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')) {
-            return Ok(Self(text.into()));
+            return Ok(Self::of(text));
         }
         Err(NameError { what: "stream name", value: text.into(), rule: Self::RULE })
     }
 
+    fn of(text: &str) -> Self {
+        Self(format!("{}{text}", Self::PREFIX).into())
+    }
+
     pub fn as_str(&self) -> &str {
+        self.0.get(Self::PREFIX.len()..).unwrap_or_default()
+    }
+
+    /// The last part of the stream's ARN.
+    pub fn as_resource(&self) -> &str {
         &self.0
     }
 }
 
 impl fmt::Display for StreamName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -70,13 +84,13 @@ impl StreamPath {
         Some(Self {
             account: AccountId::parse(account).ok()?,
             region: Region::parse(region).ok()?,
-            name: StreamName::parse(resource.strip_prefix("stream/")?).ok()?,
+            name: StreamName::parse(resource.strip_prefix(StreamName::PREFIX)?).ok()?,
         })
     }
 
     /// The first place a stream of this namespace whose name is `text` or behind it can have in the order of paths.
     pub(crate) fn place(namespace: Namespace, text: &str) -> Self {
-        Self::new(namespace, StreamName(text.into()))
+        Self::new(namespace, StreamName::of(text))
     }
 
     pub fn is_in(&self, namespace: &Namespace) -> bool {
@@ -97,7 +111,7 @@ impl StreamPath {
 
     /// The ARN of the AWS protocols.
     pub fn arn(&self) -> String {
-        format!("arn:aws:kinesis:{}:{}:stream/{}", self.region, self.account, self.name)
+        format!("arn:aws:kinesis:{}:{}:{}", self.region, self.account, self.name.as_resource())
     }
 }
 

@@ -275,6 +275,13 @@ table! {
         receive_wait: Time = "0s" in "0s" .. "20s";
     }
 
+    /// Streams in general.
+    "streams" streams: Streams {
+        /// Whether each shard of a provisioned stream takes in 1 MiB and 1,000 records a second and gives out 2 MiB in 5 reads, and
+        /// refuses more, as on AWS.
+        shard_limits: Flag = "true";
+    }
+
     /// What a Consume call gets that does not say otherwise.
     "consume.defaults" consume: ConsumeDefaults {
         /// Messages delivered and not yet settled.

@@ -15,6 +15,7 @@ use crate::{
         evacuate::Job,
         image::{PartitionImage, encode_page, encode_section},
         inbox::Inbox,
+        streams::writer::Orders,
     },
     storage::{
         checkpoint::PartitionPosition,
@@ -59,6 +60,8 @@ pub(crate) struct Checkpointer {
     pub(crate) log_retain_bytes: u64,
     /// Takes the next evacuation when it is done with the one before.
     pub(crate) evacuations: SyncSender<Vec<Job>>,
+    /// Brings records of streams from the log to their segments.
+    pub(crate) orders: Orders,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +90,10 @@ impl Checkpointer {
         let position = self.log.position();
         if self.index_failed {
             self.begin_index()?;
+        }
+        // What goes over to segments now need not be in the images.
+        if !self.orders.settle() {
+            return Err(CheckpointError::Closing);
         }
         let images = self.freeze(self.index_failed)?;
         let queues_gone = self.queues_gone(&images);

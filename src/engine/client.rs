@@ -286,7 +286,7 @@ impl Engine {
         self.0.close();
     }
 
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         partition: PartitionId,
         bytes: usize,
@@ -297,7 +297,10 @@ impl Engine {
         result.await.map_err(|_| closing())?
     }
 
-    async fn ask_catalog<T: Send + 'static>(&self, command: impl FnOnce(Then<T>) -> Command) -> Result<T, Refusal> {
+    pub(super) async fn ask_catalog<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(Then<T>) -> Command,
+    ) -> Result<T, Refusal> {
         let (answer, result) = oneshot::channel();
         // A caller that is gone does not hear of it; the change is made all the same.
         let then: Then<T> = Box::new(move |result| drop(answer.send(result)));

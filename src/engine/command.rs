@@ -2,18 +2,29 @@
 
 use crate::{
     base::{
-        id::{LeaseId, Location, MessageSeq, QueueId, RedriveId},
+        id::{LeaseId, Location, MessageSeq, QueueId, RedriveId, StreamId},
         name::QueuePath,
         reason::Refusal,
+        stream_name::StreamPath,
         time::Timestamp,
     },
-    domain::queue::Delivery,
+    domain::{
+        queue::Delivery,
+        stream::{ShardId, StreamError, create::Create},
+    },
     engine::{
         definition::{QueueDefinition, QueueOptions},
+        gate::Reply,
         image::PartitionImage,
         journal::OutboxItem,
         message::{
             BrowseOptions, MessageState, Outcome, Payload, QueueStats, ReceiveOptions, Redrive, SendBatch, SentMessage,
+        },
+        streams::{
+            definition::StreamDefinition,
+            handle::StreamHandle,
+            record::{PutBatch, PutError, PutRecord},
+            view::{Change, View},
         },
     },
 };
@@ -126,6 +137,7 @@ pub(crate) enum Command {
         expected_revision: Option<u64>,
         then: Then<Arc<QueueDefinition>>,
     },
+    Stream(StreamCommand),
     // The checkpointer.
     Freeze {
         /// Every page, not only those that changed.
@@ -149,6 +161,32 @@ pub(crate) enum Command {
         moves: Vec<Relocation>,
         then: Then<()>,
     },
+}
+
+/// What is asked about streams.
+pub(crate) enum StreamCommand {
+    Put { stream: StreamId, batch: PutBatch, answer: Answer<Vec<Result<PutRecord, PutError>>> },
+    ProducerSequence { stream: StreamId, producer: Arc<str>, answer: Answer<u64> },
+    Decide { stream: StreamId, decide: Decide },
+    Open { definition: Arc<StreamDefinition>, then: Then<Arc<StreamHandle>> },
+    Close { stream: StreamId },
+    Trimmed { stream: StreamId, trims: Vec<Trimmed> },
+    // Partition 0: the catalog of streams.
+    Create { path: StreamPath, request: Box<Create>, then: Then<Result<Arc<StreamHandle>, StreamError>> },
+    Remove { id: StreamId },
+}
+
+/// Looks at a stream, says what is to change, and what is to be said once that is durable.
+pub(crate) type Decide = Box<dyn for<'a> FnOnce(Result<View<'a>, Refusal>) -> (Vec<Change>, Reply) + Send>;
+
+/// What the storage still holds of a shard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trimmed {
+    pub(crate) shard: ShardId,
+    /// The first index that may be left.
+    pub(crate) below: u64,
+    /// Bytes of all records below. None: of all there were.
+    pub(crate) bytes: Option<u64>,
 }
 
 /// A message whose entry stands where the log is to end.

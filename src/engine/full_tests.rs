@@ -178,7 +178,7 @@ async fn a_disk_that_has_no_room_for_a_checkpoint_does_not_end_the_engine() {
     let host = EngineHost {
         io: Arc::new(disk.clone()),
         clock: Arc::new(SystemClock),
-        entropy: Box::new(|| Box::new(SystemEntropy::default())),
+        entropy: Arc::new(|| Box::new(SystemEntropy::default())),
         fatal: Arc::new(move |why| said.lock().expect("said").push(why)),
     };
     let log = LogOptions { drive: crate::storage::log::Drive::Threads, ..LogOptions::small() };

@@ -16,6 +16,7 @@ use crate::{
         payloads::{Payloads, Unreadable},
         receipt::Receipts,
         scrub::Desk,
+        streams::{reading::Reading, writer::Orders},
     },
     storage::{
         io::{Io, Space},
@@ -64,6 +65,8 @@ pub(crate) struct Host {
     pub(super) region: Region,
     pub(super) shared: Shared,
     pub(super) payloads: Payloads,
+    pub(super) reading: Reading,
+    pub(super) orders: Orders,
     pub(super) receipts: Receipts,
     pub(super) log: Arc<LocalLog>,
     pub(super) io: Arc<dyn Io>,
@@ -86,6 +89,8 @@ pub(crate) struct Threads {
     pub(super) partitions: Vec<JoinHandle<()>>,
     pub(super) pump: JoinHandle<()>,
     pub(super) evacuation: JoinHandle<()>,
+    /// Brings records of streams from the log to their segments.
+    pub(super) segments: JoinHandle<()>,
 }
 
 /// Conditions that an operator should see, by name.
@@ -188,6 +193,8 @@ impl Host {
         // Nothing they hand over is taken any more, and what they were at is durable or not begun.
         join("outbox", threads.pump);
         join("evacuation", threads.evacuation);
+        self.orders.stop();
+        join("segments", threads.segments);
         if let Err(error) = self.log.close() {
             tracing::error!(%error, "the log did not close cleanly");
         }

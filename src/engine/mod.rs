@@ -40,6 +40,8 @@ mod payloads;
 mod receipt;
 mod replay;
 pub mod scrub;
+#[cfg(test)]
+mod stream_tests;
 pub mod streams;
 #[cfg(test)]
 mod tests;

@@ -24,12 +24,19 @@ use super::{
     receipt::Receipts,
     replay::replay,
     scrub::{Desk, Scrub},
+    streams::{
+        opening as streams,
+        reading::Reading,
+        state::StreamParts,
+        writer::{self, Orders, Waiting},
+    },
     upkeep,
 };
 use crate::{
     base::{
         id::{Lsn, PartitionId},
         limits,
+        stream_name::StreamPath,
         time::Timestamp,
     },
     engine::catalog::CatalogRules,
@@ -64,6 +71,10 @@ pub enum OpenError {
     Snapshot(String),
     #[error("the index can be neither used nor replaced: {0}")]
     Index(String),
+    #[error("the segments of stream {stream} cannot be opened: {source}")]
+    Segments { stream: StreamPath, source: std::io::Error },
+    #[error("the directory of the segments of streams: {0}")]
+    SegmentDirectory(std::io::Error),
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
 }
@@ -111,7 +122,9 @@ pub fn open_watched(options: &EngineOptions, mut host: EngineHost, opening: &Ope
     if partitions != options.partitions {
         tracing::warn!(stored = partitions, asked = options.partitions, "the store keeps its number of partitions");
     }
-    let mut rebuilt = rebuild(&mut opened, partitions)?;
+    let (orders, waiting) = writer::orders();
+    let parts = StreamParts { limits: options.streams.limits, chunk_bytes: options.streams.chunk_bytes, orders };
+    let mut rebuilt = rebuild(&mut opened, partitions, &parts)?;
     let (log, report) = replay(&opened, options, &mut host, &mut rebuilt, opening)?;
     let log = Arc::new(log);
     let recovery = Recovery {
@@ -125,8 +138,8 @@ pub fn open_watched(options: &EngineOptions, mut host: EngineHost, opening: &Ope
         alarms.set("CORRUPT_SEGMENT", true);
         tracing::error!("acknowledged data is damaged: {lost}");
     }
-    let engine = start(options, host, opened, rebuilt, log, Found { recovery, alarms, began, entropy })?;
-    Ok(engine)
+    let found = Found { recovery, alarms, began, entropy, orders: parts.orders, waiting };
+    start(options, host, opened, rebuilt, log, found)
 }
 
 /// What the opening learnt that the running engine keeps.
@@ -135,13 +148,15 @@ struct Found {
     alarms: Arc<Alarms>,
     began: Timestamp,
     entropy: Box<dyn crate::base::entropy::Entropy>,
+    orders: Orders,
+    waiting: Waiting,
 }
 
 /// Heads from the snapshot, messages from the index, or nothing of either.
-fn rebuild(opened: &mut Opened, partitions: u32) -> Result<Rebuilt, OpenError> {
+fn rebuild(opened: &mut Opened, partitions: u32, parts: &StreamParts) -> Result<Rebuilt, OpenError> {
     let sections = sections(opened.snapshot.as_ref())?;
     if let (Some(checkpoint), IndexState::Usable) = (&opened.checkpoint, &opened.index_state) {
-        let mut rebuilt = states(sections, partitions)?;
+        let mut rebuilt = states(sections, partitions, parts)?;
         match load_pages(opened.index.as_ref(), &mut rebuilt) {
             Ok(()) => {
                 let at_checkpoint =
@@ -155,18 +170,24 @@ fn rebuild(opened: &mut Opened, partitions: u32) -> Result<Rebuilt, OpenError> {
                 opened.index.start_over().map_err(|error| OpenError::Index(error.to_string()))?;
             }
         }
-        return without_pages(self::sections(opened.snapshot.as_ref())?, partitions, checkpoint.durable_seq);
+        let sections = self::sections(opened.snapshot.as_ref())?;
+        return without_pages(sections, partitions, parts, checkpoint.durable_seq);
     }
     if let IndexState::Fresh { why } = &opened.index_state
         && !opened.created
     {
         tracing::warn!("the index starts empty and is rebuilt from the log: {why}");
     }
-    without_pages(sections, partitions, opened.checkpoint.as_ref().map_or(0, |at| at.durable_seq))
+    without_pages(sections, partitions, parts, opened.checkpoint.as_ref().map_or(0, |at| at.durable_seq))
 }
 
-fn without_pages(sections: Vec<Section>, partitions: u32, durable_seq: u64) -> Result<Rebuilt, OpenError> {
-    let mut rebuilt = states(sections, partitions)?;
+fn without_pages(
+    sections: Vec<Section>,
+    partitions: u32,
+    parts: &StreamParts,
+    durable_seq: u64,
+) -> Result<Rebuilt, OpenError> {
+    let mut rebuilt = states(sections, partitions, parts)?;
     rebuilt.page_lsns.clear();
     rebuilt.from = ReplayFrom { durable_seq, ..ReplayFrom::default() };
     Ok(rebuilt)
@@ -181,11 +202,11 @@ fn sections(snapshot: Option<&Snapshot>) -> Result<Vec<Section>, OpenError> {
 }
 
 /// States without messages; `page_lsns` says which pages belong to them.
-fn states(sections: Vec<Section>, partitions: u32) -> Result<Rebuilt, OpenError> {
+fn states(sections: Vec<Section>, partitions: u32, parts: &StreamParts) -> Result<Rebuilt, OpenError> {
     let mut from = ReplayFrom::default();
     let mut page_lsns = PageLsns::new();
     let mut states: BTreeMap<PartitionId, State> =
-        (0..partitions).map(|number| (PartitionId(number), State::new(PartitionId(number)))).collect();
+        (0..partitions).map(PartitionId).map(|id| (id, State::new(id, parts.clone()))).collect();
     for section in sections {
         from.lsns.insert(section.partition, section.lsn);
         for queue in &section.queues {
@@ -193,7 +214,7 @@ fn states(sections: Vec<Section>, partitions: u32) -> Result<Rebuilt, OpenError>
         }
         states.insert(
             section.partition,
-            State::from_section(section).map_err(|error| OpenError::Snapshot(error.to_string()))?,
+            State::from_section(section, parts.clone()).map_err(|error| OpenError::Snapshot(error.to_string()))?,
         );
     }
     Ok(Rebuilt { states, from, page_lsns })
@@ -253,23 +274,22 @@ fn start(
     log: Arc<LocalLog>,
     found: Found,
 ) -> Result<Engine, OpenError> {
-    let Rebuilt { states, page_lsns, .. } = rebuilt;
+    let Rebuilt { mut states, page_lsns, .. } = rebuilt;
     let inboxes: Arc<[Arc<Inbox<Command>>]> =
         states.keys().map(|_| Arc::new(Inbox::new(options.inbox_bytes))).collect();
     let (transfers, items) = mpsc::channel();
-    let shared = Shared {
-        clock: host.clock.clone(),
-        directory: Arc::new(Directory::default()),
-        inboxes: inboxes.clone(),
-        rules: rules(options, states.len() as u32),
-        in_flight_max: options.in_flight_max,
-        fatal: host.fatal.clone(),
-    };
+    let shared = shared(options, &host, inboxes.clone(), states.len() as u32);
+    let reader = log.reader();
+    let uuid = opened.identity.uuid.into_bytes();
+    let tools = streams::tools(options, &host, uuid, reader.clone(), &found.alarms, inboxes.clone());
+    let segments = streams::restore(tools, &mut states)?;
     reconcile(&shared, &states);
+    streams::reconcile(&shared, &states);
     resume_moves(&transfers, &states);
     let partitions = start_partitions(&shared, &transfers, &host, &log, states)?;
     drop(transfers);
-    let reader = log.reader();
+    let waiting = found.waiting;
+    let segments = spawn("segments", &host.fatal, move || segments.run(&waiting))?;
     let pump = {
         let (shared, reader) = (shared.clone(), reader.clone());
         spawn("outbox", &host.fatal, move || outbox::pump(&shared, &reader, &items))?
@@ -289,15 +309,19 @@ fn start(
         last: None,
         log_retain_bytes: options.log_retain_bytes,
         evacuations,
+        orders: found.orders.clone(),
     };
     let (stop_checkpointer, stop) = mpsc::channel();
     let upkeep = upkeep::Upkeep::new(checkpointer, found.alarms.clone(), host.fatal.clone(), options);
     let checkpointer = spawn("checkpointer", &host.fatal, move || upkeep.run(&stop))?;
     let (desk, scrub) = start_scrub(options, &host, &log, &found.alarms)?;
+    let threads = Threads { stop_checkpointer, checkpointer, scrub, partitions, pump, evacuation, segments };
     Ok(Engine(Arc::new(Host {
         region: options.region.clone(),
         shared,
-        payloads: Payloads::new(reader),
+        payloads: Payloads::new(reader.clone()),
+        reading: Reading::new(reader),
+        orders: found.orders,
         receipts: Receipts::new(&opened.identity.secret),
         log,
         io: host.io,
@@ -308,16 +332,25 @@ fn start(
         alarms: found.alarms,
         scrub: desk,
         numbers: AtomicU64::new(1),
-        threads: Mutex::new(Some(Threads { stop_checkpointer, checkpointer, scrub, partitions, pump, evacuation })),
+        threads: Mutex::new(Some(threads)),
     })))
 }
 
-fn rules(options: &EngineOptions, partitions: u32) -> CatalogRules {
-    CatalogRules {
+fn shared(options: &EngineOptions, host: &EngineHost, inboxes: Arc<[Arc<Inbox<Command>>]>, partitions: u32) -> Shared {
+    let rules = CatalogRules {
         partitions,
         queues_max: options.queues_max,
         recreate_wait: options.recreate_wait,
         region: options.region.clone(),
+    };
+    Shared {
+        clock: host.clock.clone(),
+        directory: Arc::new(Directory::default()),
+        streams: Arc::default(),
+        inboxes,
+        rules,
+        in_flight_max: options.in_flight_max,
+        fatal: host.fatal.clone(),
     }
 }
 

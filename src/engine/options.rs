@@ -1,8 +1,9 @@
 //! What the engine is told at open.
 
 use crate::{
-    base::{entropy::Entropy, name::Region, time::Clock},
-    storage::{io::Io, log::LogOptions, store::IndexKind},
+    base::{entropy::Entropy, limits, name::Region, time::Clock},
+    domain::stream::throttle::ShardLimits,
+    storage::{io::Io, log::LogOptions, shard::SegmentRule, store::IndexKind},
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -25,6 +26,31 @@ pub struct EngineOptions {
     pub log_retain_bytes: u64,
     pub log: LogOptions,
     pub scrub: ScrubOptions,
+    pub streams: StreamOptions,
+}
+
+/// How streams are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamOptions {
+    /// Of the shards of provisioned streams.
+    pub limits: ShardLimits,
+    pub segments: SegmentRule,
+    /// So many bytes of a shard's records are worth a chunk of their own in a segment.
+    pub chunk_bytes: u64,
+    /// Checkpoints that records may see in the log without being worth a chunk.
+    pub rounds: u32,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        let segments = SegmentRule { bytes: limits::SHARD_SEGMENT_BYTES, age: limits::SHARD_SEGMENT_AGE };
+        Self {
+            limits: ShardLimits::PROVISIONED,
+            segments,
+            chunk_bytes: limits::SHARD_CHUNK_BYTES,
+            rounds: limits::SHARD_ROUNDS_MAX,
+        }
+    }
 }
 
 /// How the log is read again while it is in use. The default: only when somebody asks.
@@ -41,7 +67,7 @@ pub struct EngineHost {
     pub io: Arc<dyn Io>,
     pub clock: Arc<dyn Clock>,
     /// Makes sources of randomness, one for each who needs one.
-    pub entropy: Box<dyn Fn() -> Box<dyn Entropy> + Send + Sync>,
+    pub entropy: Arc<dyn Fn() -> Box<dyn Entropy> + Send + Sync>,
     /// Called when nothing can be acknowledged any more; does not return in production.
     pub fatal: Arc<dyn Fn(String) + Send + Sync>,
 }

@@ -5,7 +5,7 @@ use super::{
     definition::{DeadLetterPolicy, QueueDefinition, QueueOptions},
     message::{NewMessage, Outcome, ReceiveOptions, ReceivedMessage, SendBatch},
     open::open,
-    options::{EngineHost, EngineOptions, ScrubOptions},
+    options::{EngineHost, EngineOptions, ScrubOptions, StreamOptions},
 };
 use crate::{
     base::{
@@ -33,6 +33,7 @@ pub(super) fn options(dir: &Path) -> EngineOptions {
         log_retain_bytes: 1 << 30,
         log: LogOptions { segment_bytes: 1 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
         scrub: ScrubOptions::default(),
+        streams: StreamOptions::default(),
     }
 }
 
@@ -44,7 +45,7 @@ pub(super) fn start_with(options: &EngineOptions) -> Engine {
     let host = EngineHost {
         io: Arc::new(SysIo),
         clock: Arc::new(SystemClock),
-        entropy: Box::new(|| Box::new(SystemEntropy::default())),
+        entropy: Arc::new(|| Box::new(SystemEntropy::default())),
         fatal: Arc::new(|why| panic!("{why}")),
     };
     open(options, host).expect("the engine opens")
@@ -98,7 +99,7 @@ pub(super) fn bodies(messages: &[ReceivedMessage]) -> Vec<String> {
 
 /// Ends an engine as `kill -9` would: nothing is written any more, nothing is closed. The lock goes with the process,
 /// so the directory is copied.
-fn abandon(engine: Engine, dir: &Path) -> tempfile::TempDir {
+pub(super) fn abandon(engine: Engine, dir: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().expect("tempdir");
     copy_dir(dir, copy.path());
     engine.close();

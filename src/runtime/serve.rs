@@ -12,12 +12,13 @@ use super::{
 use crate::{
     base::time::Clock,
     config::{Config, Loaded, unit::OnCorruption},
+    domain::stream::throttle::ShardLimits,
     engine::{
         access::KeyFileError,
         client::Engine,
         open::{self, OpenError},
         opening::Opening,
-        options::{EngineHost, EngineOptions, ScrubOptions},
+        options::{EngineHost, EngineOptions, ScrubOptions, StreamOptions},
     },
     protocol::{
         front,
@@ -176,7 +177,7 @@ fn open_engine(config: &Config, opening: &Opening) -> Result<Engine, ServeError>
     let host = EngineHost {
         io: Arc::new(SysIo),
         clock: Arc::new(SystemClock),
-        entropy: Box::new(|| Box::new(SystemEntropy::default())),
+        entropy: Arc::new(|| Box::new(SystemEntropy::default())),
         fatal: Arc::new(|why| {
             tracing::error!("{why}; nothing more is acknowledged, the process ends");
             std::process::exit(EXIT_FATAL);
@@ -229,6 +230,10 @@ fn engine_options(config: &Config) -> EngineOptions {
             ..LogOptions::default()
         },
         scrub: ScrubOptions { bytes_per_second: config.storage.scrub_rate, interval: config.storage.scrub_interval },
+        streams: StreamOptions {
+            limits: if config.streams.shard_limits { ShardLimits::PROVISIONED } else { ShardLimits::NONE },
+            ..StreamOptions::default()
+        },
     }
 }
 

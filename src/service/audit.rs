@@ -7,12 +7,12 @@ use super::{
     broker::{Caller, Via},
     check,
 };
-use crate::base::reason::Refusal;
+use crate::{base::reason::Refusal, domain::policy::action::Effect};
 use std::fmt;
 
 /// A call that may go on: written down when it administers.
 pub(super) fn allowed(caller: &Caller, action: Action, resource: Resource<'_>) {
-    if administers(action) {
+    if action.effect() == Effect::Changes {
         let (who, key, from) = subject(caller);
         let (action, resource) = (action.as_str(), Shown(resource));
         tracing::info!(target: "audit", who, key, %from, action, %resource, decision = "allowed");
@@ -52,54 +52,13 @@ pub fn not_authenticated(claimed: Option<&str>, via: Via, refusal: &Refusal) {
     tracing::warn!(target: "audit", who = "unknown", %key, %from, decision = "denied", why = %refusal);
 }
 
-/// Whether the action changes what exists or who may do what, and not only messages.
-fn administers(action: Action) -> bool {
-    match action {
-        Action::CreateQueue
-        | Action::UpdateQueue
-        | Action::DeleteQueue
-        | Action::PurgeQueue
-        | Action::AddPermission
-        | Action::RemovePermission
-        | Action::TagQueue
-        | Action::UntagQueue
-        | Action::StartRedrive
-        | Action::CancelRedrive
-        | Action::GetConfig
-        | Action::SetLogFilter
-        | Action::CloseConnection
-        | Action::CreateBackup
-        | Action::Drain
-        | Action::VerifyStorage
-        | Action::CreateAccessKey
-        | Action::ListAccessKeys
-        | Action::RevokeAccessKey => true,
-        Action::GetQueueUrl
-        | Action::GetQueue
-        | Action::ListQueues
-        | Action::ListDeadLetterSources
-        | Action::ListTags
-        | Action::Send
-        | Action::Receive
-        | Action::DeleteMessage
-        | Action::ChangeVisibility
-        | Action::DeadLetter
-        | Action::Peek
-        | Action::ListRedrives
-        | Action::GetServerInfo
-        | Action::GetStatus
-        | Action::ListConnections
-        | Action::GetCaller
-        | Action::ExplainAccess => false,
-    }
-}
-
 struct Shown<'a>(Resource<'a>);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Resource::Queue(path, _) => path.fmt(f),
+            Resource::Stream(path, _) => path.fmt(f),
             Resource::Namespace(namespace) => write!(f, "namespaces/{namespace}"),
             Resource::Server => f.write_str("server"),
         }

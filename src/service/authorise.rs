@@ -9,16 +9,18 @@
 use super::{
     audit,
     broker::{Broker, Caller},
-    words::QueueDefinition,
+    words::{Notes, QueueDefinition},
 };
 use crate::{
     base::{
         name::{AccountId, Namespace, QueuePath},
         reason::{Reason, Refusal},
+        stream_name::StreamPath,
     },
     domain::policy::{
         action,
         decide::{Decision, Refused, Source, decide},
+        document::Policy,
         request::{Arn, Context, Principal, Request, Tags},
     },
 };
@@ -30,6 +32,8 @@ pub type Action = action::Action;
 pub enum Resource<'a> {
     /// With what it is, when it exists.
     Queue(&'a QueuePath, Option<&'a QueueDefinition>),
+    /// With what is set of it, when it exists.
+    Stream(&'a StreamPath, Option<&'a Notes>),
     Namespace(&'a Namespace),
     Server,
 }
@@ -59,10 +63,7 @@ impl Broker {
     ) -> Result<(), Refusal> {
         let unquestioned = caller.identity.policies.is_empty()
             && *self.owner(caller, action, resource) == caller.account
-            && resource
-                .definition()
-                .and_then(|queue| queue.access.as_ref())
-                .is_none_or(|policy| !policy.may_deny(action));
+            && resource.access().is_none_or(|policy| !policy.may_deny(action));
         if unquestioned {
             audit::allowed(caller, action, resource);
             return Ok(());
@@ -85,8 +86,7 @@ impl Broker {
     #[cold]
     fn judge(&self, caller: &Caller, action: Action, resource: Resource<'_>, tags: Tags<'_>) -> Result<(), Refusal> {
         let request = self.request(caller, action, resource, tags);
-        let access = resource.definition().and_then(|queue| queue.access.as_deref());
-        match decide(&request, &caller.identity.policies, access) {
+        match decide(&request, &caller.identity.policies, resource.access()) {
             Decision::Allowed(_) => {
                 audit::allowed(caller, action, resource);
                 Ok(())
@@ -113,6 +113,7 @@ impl Broker {
     ) -> Request<'a> {
         let (service, region, name) = match resource {
             Resource::Queue(path, _) => ("sqs", &path.region, path.name.as_str()),
+            Resource::Stream(path, _) => ("kinesis", &path.region, path.name.as_resource()),
             Resource::Namespace(namespace) => (action.parts().0, &namespace.region, ""),
             Resource::Server => ("forebay", self.region(), "server"),
         };
@@ -126,7 +127,7 @@ impl Broker {
                 source_ip: caller.via.source_ip,
                 secure: caller.via.secure,
                 request_tags,
-                resource_tags: resource.definition().map_or(Tags::None, |queue| Tags::Pairs(&queue.options.tags)),
+                resource_tags: resource.tags(),
                 source_arn: None,
                 source_account: None,
             },
@@ -137,6 +138,7 @@ impl Broker {
     fn owner<'a>(&'a self, caller: &'a Caller, action: Action, resource: Resource<'a>) -> &'a AccountId {
         match resource {
             Resource::Queue(path, _) => &path.account,
+            Resource::Stream(path, _) => &path.account,
             Resource::Namespace(namespace) => &namespace.account,
             // What every client asks before it does anything.
             Resource::Server if action == Action::GetServerInfo => &caller.account,
@@ -146,10 +148,20 @@ impl Broker {
 }
 
 impl<'a> Resource<'a> {
-    pub(super) fn definition(self) -> Option<&'a QueueDefinition> {
+    /// The policy that hangs on it.
+    pub(super) fn access(self) -> Option<&'a Policy> {
         match self {
-            Self::Queue(_, definition) => definition,
+            Self::Queue(_, definition) => definition?.access.as_deref(),
+            Self::Stream(_, notes) => notes?.access.as_deref(),
             Self::Namespace(_) | Self::Server => None,
+        }
+    }
+
+    fn tags(self) -> Tags<'a> {
+        match self {
+            Self::Queue(_, definition) => definition.map_or(Tags::None, |queue| Tags::Pairs(&queue.options.tags)),
+            Self::Stream(_, notes) => notes.map_or(Tags::None, |notes| Tags::Pairs(&notes.tags)),
+            Self::Namespace(_) | Self::Server => Tags::None,
         }
     }
 }

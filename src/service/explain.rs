@@ -5,14 +5,16 @@ use super::{
     authorise::{Action, Deciding, Resource},
     broker::{Broker, Caller, Identity, Via, parse_namespace},
     check,
-    words::QueueDefinition,
+    words::{Notes, QueueDefinition},
 };
 use crate::{
     base::{
         name::{AccountId, Namespace, QueueName, QueuePath, Region},
         reason::{Reason, Refusal},
+        stream_name::StreamPath,
     },
     domain::policy::{
+        action::Scope,
         decide::{Decision, Ground, Refused, decide},
         request::{Arn, Tags},
     },
@@ -28,7 +30,7 @@ pub struct Explain {
     pub principal: String,
     /// `sqs:SendMessage`, in any case.
     pub action: String,
-    /// A queue's name or arn; for actions on an account, its namespace; for the server's nothing.
+    /// A queue's or a stream's name or arn; for actions on an account, its namespace; for the server's nothing.
     pub resource: String,
     /// Where the call would come from. Empty: nowhere that conditions could ask about.
     pub source_ip: String,
@@ -48,6 +50,7 @@ pub struct Explained {
 /// What an action is about.
 enum About {
     Queue(QueuePath, Option<Arc<QueueDefinition>>),
+    Stream(StreamPath, Option<Arc<Notes>>),
     Namespace(Namespace),
     Server,
 }
@@ -67,6 +70,7 @@ impl Broker {
         let about = self.about(caller, action, &request.resource)?;
         match &about {
             About::Queue(path, _) => self.may_explain(caller, &path.account)?,
+            About::Stream(path, _) => self.may_explain(caller, &path.account)?,
             About::Namespace(namespace) => self.may_explain(caller, &namespace.account)?,
             About::Server => self.may_explain(caller, &self.facts.account)?,
         }
@@ -83,8 +87,7 @@ impl Broker {
 
     fn explained(&self, asked: &Caller, action: Action, resource: Resource<'_>) -> Explained {
         let request = self.request(asked, action, resource, Tags::None);
-        let access = resource.definition().and_then(|queue| queue.access.as_deref());
-        let decision = decide(&request, &asked.identity.policies, access);
+        let decision = decide(&request, &asked.identity.policies, resource.access());
         let (who, name, what) = (request.principal.arn, action.as_str(), request.resource);
         let may = format!("{who} may perform {name} on {what}");
         let may_not = format!("{who} may not perform {name} on {what}");
@@ -122,7 +125,7 @@ impl Broker {
     }
 
     fn about(&self, caller: &Caller, action: Action, resource: &str) -> Result<About, Refusal> {
-        match scope(action) {
+        match action.scope() {
             Scope::Server => Ok(About::Server),
             Scope::Namespace => parse_namespace(caller, resource).map(About::Namespace).map_err(|r| r.at("resource")),
             Scope::Queue => {
@@ -132,6 +135,14 @@ impl Broker {
                 };
                 let found = self.engine.find_queue(&path).ok();
                 Ok(About::Queue(path, found))
+            }
+            Scope::Stream => {
+                let path = match Arn::parse(resource) {
+                    Some(_) => StreamPath::parse_arn(resource).ok_or_else(|| not_a_stream(resource))?,
+                    None => StreamPath::parse(resource, caller.namespace()).map_err(|_| not_a_stream(resource))?,
+                };
+                let notes = self.engine.find_stream(&path).ok().map(|stream| stream.notes());
+                Ok(About::Stream(path, notes))
             }
         }
     }
@@ -190,6 +201,7 @@ impl About {
     fn resource(&self) -> Resource<'_> {
         match self {
             Self::Queue(path, definition) => Resource::Queue(path, definition.as_deref()),
+            Self::Stream(path, notes) => Resource::Stream(path, notes.as_deref()),
             Self::Namespace(namespace) => Resource::Namespace(namespace),
             Self::Server => Resource::Server,
         }
@@ -207,6 +219,11 @@ fn not_a_queue(resource: &str) -> Refusal {
     check::outside("resource", format!("{:?}", check::shorten(resource)), limit)
 }
 
+fn not_a_stream(resource: &str) -> Refusal {
+    let limit = "a stream's name, or arn:aws:kinesis:REGION:ACCOUNT:stream/STREAM";
+    check::outside("resource", format!("{:?}", check::shorten(resource)), limit)
+}
+
 fn not_a_principal(principal: &str) -> Refusal {
     let limit = "an access key's id, arn:aws:iam::ACCOUNT:user/NAME, or an account of 12 digits";
     check::outside("principal", format!("{:?}", check::shorten(principal)), limit)
@@ -215,51 +232,4 @@ fn not_a_principal(principal: &str) -> Refusal {
 fn no_key(principal: &str) -> Refusal {
     let message = format!("no access key stands for {:?}", check::shorten(principal));
     Refusal::new(Reason::AccessKeyNotFound, message).at("principal")
-}
-
-enum Scope {
-    Queue,
-    Namespace,
-    Server,
-}
-
-fn scope(action: Action) -> Scope {
-    match action {
-        Action::CreateQueue
-        | Action::GetQueueUrl
-        | Action::GetQueue
-        | Action::ListDeadLetterSources
-        | Action::UpdateQueue
-        | Action::DeleteQueue
-        | Action::PurgeQueue
-        | Action::AddPermission
-        | Action::RemovePermission
-        | Action::ListTags
-        | Action::TagQueue
-        | Action::UntagQueue
-        | Action::Send
-        | Action::Receive
-        | Action::DeleteMessage
-        | Action::ChangeVisibility
-        | Action::DeadLetter
-        | Action::Peek
-        | Action::StartRedrive
-        | Action::ListRedrives
-        | Action::CancelRedrive => Scope::Queue,
-        Action::ListQueues
-        | Action::GetCaller
-        | Action::CreateAccessKey
-        | Action::ListAccessKeys
-        | Action::RevokeAccessKey
-        | Action::ExplainAccess => Scope::Namespace,
-        Action::GetServerInfo
-        | Action::GetStatus
-        | Action::GetConfig
-        | Action::SetLogFilter
-        | Action::ListConnections
-        | Action::CloseConnection
-        | Action::CreateBackup
-        | Action::Drain
-        | Action::VerifyStorage => Scope::Server,
-    }
 }

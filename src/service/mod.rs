@@ -10,6 +10,7 @@
 //! | [`check`], [`attributes`], [`settings`] | rules of fields |
 //! | `create_queue` … `status` | one use case each |
 //! | [`produce`], [`consume`] | streaming sessions |
+//! | [`streams`] | streams: finding, deciding, putting, reading |
 //! | [`sessions`] | what a broken consume call leaves for its successor |
 //!
 //! Absent on purpose: wire formats, HTTP, status codes.
@@ -39,6 +40,7 @@ pub mod sessions;
 pub mod settings;
 pub mod settle;
 pub mod status;
+pub mod streams;
 pub mod tags;
 pub mod update_queue;
 pub mod verify_storage;

@@ -1,7 +1,10 @@
 //! The engine's plain data that passes through the services unchanged, under the names protocols use for it. Protocols
 //! name these and never the engine.
 
-use crate::engine::{definition, message};
+use crate::engine::{
+    definition, message,
+    streams::{handle, record, view},
+};
 
 pub type Attribute = message::Attribute;
 pub type AttributeValue = message::AttributeValue;
@@ -18,6 +21,16 @@ pub type Receipt = message::Receipt;
 pub type ReceivedMessage = message::ReceivedMessage;
 pub type RedriveAllow = definition::RedriveAllow;
 pub type SentMessage = message::SentMessage;
+pub type StreamHandle = handle::StreamHandle;
+pub type Notes = handle::Notes;
+pub type NewRecord = record::NewRecord;
+pub type PutBatch = record::PutBatch;
+pub type PutError = record::PutError;
+pub type PutRecord = record::PutRecord;
+pub type ReadBatch = record::ReadBatch;
+pub type StoredRecord = record::StoredRecord;
+pub type View<'a> = view::View<'a>;
+pub type Change = view::Change;
 
 /// What became of one entry of a batch.
 pub type EntryResult<T> = Result<T, crate::base::reason::Refusal>;

@@ -10,7 +10,7 @@ use forebay::{
         access::KeyFile,
         client::Engine,
         open::open,
-        options::{EngineHost, EngineOptions, ScrubOptions},
+        options::{EngineHost, EngineOptions, ScrubOptions, StreamOptions},
     },
     proto::{
         admin::v1::admin_service_client::AdminServiceClient,
@@ -137,6 +137,7 @@ pub(crate) fn engine_options(dir: &std::path::Path) -> EngineOptions {
         log_retain_bytes: 1 << 30,
         log: LogOptions { segment_bytes: 8 << 20, min_free_bytes: 0, min_free_percent: 0, ..LogOptions::default() },
         scrub: ScrubOptions::default(),
+        streams: StreamOptions::default(),
     }
 }
 
@@ -154,7 +155,7 @@ pub(crate) fn engine_host() -> EngineHost {
     EngineHost {
         io: Arc::new(SysIo),
         clock: Arc::new(SystemClock),
-        entropy: Box::new(|| Box::new(SystemEntropy::default())),
+        entropy: Arc::new(|| Box::new(SystemEntropy::default())),
         fatal: Arc::new(|why| panic!("{why}")),
     }
 }

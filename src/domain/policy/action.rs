@@ -1,6 +1,6 @@
 //! The table of actions: everything a caller can ask for, by the name that policies, refusals and logs use.
 //!
-//! What Amazon SQS has too bears its name, so that policies written for it hold here; the rest is `forebay:`. A batch is
+//! What Amazon SQS and Kinesis have too bears its name, so that policies written for them hold here; the rest is `forebay:`. A batch is
 //! its single action, whichever protocol it came by.
 
 /// Who may be given an action.
@@ -12,8 +12,25 @@ pub enum Reach {
     Owner,
 }
 
+/// What an action is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Queue,
+    Stream,
+    /// An account in a region.
+    Namespace,
+    Server,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Changes what exists or who may do what, and not only messages and records.
+    Changes,
+    Uses,
+}
+
 macro_rules! actions {
-    ($($name:ident = $text:literal, $reach:ident;)+) => {
+    ($($name:ident = $text:literal, $reach:ident, $scope:ident, $effect:ident;)+) => {
         /// Everything a caller can ask for.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Action { $($name,)+ }
@@ -29,47 +46,99 @@ macro_rules! actions {
             pub fn reach(self) -> Reach {
                 match self { $(Self::$name => Reach::$reach,)+ }
             }
+
+            pub fn scope(self) -> Scope {
+                match self { $(Self::$name => Scope::$scope,)+ }
+            }
+
+            pub fn effect(self) -> Effect {
+                match self { $(Self::$name => Effect::$effect,)+ }
+            }
         }
     };
 }
 
 actions! {
-    CreateQueue = "sqs:CreateQueue", Owner;
-    GetQueueUrl = "sqs:GetQueueUrl", Shared;
-    GetQueue = "sqs:GetQueueAttributes", Shared;
-    ListQueues = "sqs:ListQueues", Owner;
-    ListDeadLetterSources = "sqs:ListDeadLetterSourceQueues", Shared;
-    UpdateQueue = "sqs:SetQueueAttributes", Owner;
-    DeleteQueue = "sqs:DeleteQueue", Owner;
-    PurgeQueue = "sqs:PurgeQueue", Shared;
-    AddPermission = "sqs:AddPermission", Owner;
-    RemovePermission = "sqs:RemovePermission", Owner;
-    ListTags = "sqs:ListQueueTags", Owner;
-    TagQueue = "sqs:TagQueue", Owner;
-    UntagQueue = "sqs:UntagQueue", Owner;
-    Send = "sqs:SendMessage", Shared;
-    Receive = "sqs:ReceiveMessage", Shared;
-    DeleteMessage = "sqs:DeleteMessage", Shared;
-    ChangeVisibility = "sqs:ChangeMessageVisibility", Shared;
-    DeadLetter = "forebay:DeadLetterMessage", Shared;
-    Peek = "forebay:PeekMessages", Shared;
-    StartRedrive = "sqs:StartMessageMoveTask", Owner;
-    ListRedrives = "sqs:ListMessageMoveTasks", Owner;
-    CancelRedrive = "sqs:CancelMessageMoveTask", Owner;
-    GetServerInfo = "forebay:GetServerInfo", Owner;
-    GetStatus = "forebay:GetStatus", Owner;
-    GetConfig = "forebay:GetConfig", Owner;
-    SetLogFilter = "forebay:SetLogFilter", Owner;
-    ListConnections = "forebay:ListConnections", Owner;
-    CloseConnection = "forebay:CloseConnection", Owner;
-    CreateBackup = "forebay:CreateBackup", Owner;
-    Drain = "forebay:Drain", Owner;
-    VerifyStorage = "forebay:VerifyStorage", Owner;
-    GetCaller = "sts:GetCallerIdentity", Owner;
-    CreateAccessKey = "forebay:CreateAccessKey", Owner;
-    ListAccessKeys = "forebay:ListAccessKeys", Owner;
-    RevokeAccessKey = "forebay:RevokeAccessKey", Owner;
-    ExplainAccess = "forebay:ExplainAccess", Owner;
+    CreateQueue = "sqs:CreateQueue", Owner, Queue, Changes;
+    GetQueueUrl = "sqs:GetQueueUrl", Shared, Queue, Uses;
+    GetQueue = "sqs:GetQueueAttributes", Shared, Queue, Uses;
+    ListQueues = "sqs:ListQueues", Owner, Namespace, Uses;
+    ListDeadLetterSources = "sqs:ListDeadLetterSourceQueues", Shared, Queue, Uses;
+    UpdateQueue = "sqs:SetQueueAttributes", Owner, Queue, Changes;
+    DeleteQueue = "sqs:DeleteQueue", Owner, Queue, Changes;
+    PurgeQueue = "sqs:PurgeQueue", Shared, Queue, Changes;
+    AddPermission = "sqs:AddPermission", Owner, Queue, Changes;
+    RemovePermission = "sqs:RemovePermission", Owner, Queue, Changes;
+    ListTags = "sqs:ListQueueTags", Owner, Queue, Uses;
+    TagQueue = "sqs:TagQueue", Owner, Queue, Changes;
+    UntagQueue = "sqs:UntagQueue", Owner, Queue, Changes;
+    Send = "sqs:SendMessage", Shared, Queue, Uses;
+    Receive = "sqs:ReceiveMessage", Shared, Queue, Uses;
+    DeleteMessage = "sqs:DeleteMessage", Shared, Queue, Uses;
+    ChangeVisibility = "sqs:ChangeMessageVisibility", Shared, Queue, Uses;
+    DeadLetter = "forebay:DeadLetterMessage", Shared, Queue, Uses;
+    Peek = "forebay:PeekMessages", Shared, Queue, Uses;
+    StartRedrive = "sqs:StartMessageMoveTask", Owner, Queue, Changes;
+    ListRedrives = "sqs:ListMessageMoveTasks", Owner, Queue, Uses;
+    CancelRedrive = "sqs:CancelMessageMoveTask", Owner, Queue, Changes;
+    AddTagsToStream = "kinesis:AddTagsToStream", Owner, Stream, Changes;
+    CreateStream = "kinesis:CreateStream", Owner, Stream, Changes;
+    DecreaseStreamRetentionPeriod = "kinesis:DecreaseStreamRetentionPeriod", Owner, Stream, Changes;
+    DeleteResourcePolicy = "kinesis:DeleteResourcePolicy", Owner, Stream, Changes;
+    DeleteStream = "kinesis:DeleteStream", Owner, Stream, Changes;
+    DeregisterStreamConsumer = "kinesis:DeregisterStreamConsumer", Owner, Stream, Changes;
+    DescribeAccountSettings = "kinesis:DescribeAccountSettings", Owner, Namespace, Uses;
+    DescribeLimits = "kinesis:DescribeLimits", Owner, Namespace, Uses;
+    DescribeStream = "kinesis:DescribeStream", Shared, Stream, Uses;
+    DescribeStreamConsumer = "kinesis:DescribeStreamConsumer", Shared, Stream, Uses;
+    DescribeStreamSummary = "kinesis:DescribeStreamSummary", Shared, Stream, Uses;
+    DisableEnhancedMonitoring = "kinesis:DisableEnhancedMonitoring", Owner, Stream, Changes;
+    EnableEnhancedMonitoring = "kinesis:EnableEnhancedMonitoring", Owner, Stream, Changes;
+    GetRecords = "kinesis:GetRecords", Shared, Stream, Uses;
+    GetResourcePolicy = "kinesis:GetResourcePolicy", Owner, Stream, Uses;
+    GetShardIterator = "kinesis:GetShardIterator", Shared, Stream, Uses;
+    IncreaseStreamRetentionPeriod = "kinesis:IncreaseStreamRetentionPeriod", Owner, Stream, Changes;
+    ListShards = "kinesis:ListShards", Shared, Stream, Uses;
+    ListStreamConsumers = "kinesis:ListStreamConsumers", Owner, Stream, Uses;
+    ListStreams = "kinesis:ListStreams", Owner, Namespace, Uses;
+    ListTagsForResource = "kinesis:ListTagsForResource", Owner, Stream, Uses;
+    ListTagsForStream = "kinesis:ListTagsForStream", Owner, Stream, Uses;
+    MergeShards = "kinesis:MergeShards", Owner, Stream, Changes;
+    PutRecord = "kinesis:PutRecord", Shared, Stream, Uses;
+    PutRecords = "kinesis:PutRecords", Shared, Stream, Uses;
+    PutResourcePolicy = "kinesis:PutResourcePolicy", Owner, Stream, Changes;
+    RegisterStreamConsumer = "kinesis:RegisterStreamConsumer", Owner, Stream, Changes;
+    RemoveTagsFromStream = "kinesis:RemoveTagsFromStream", Owner, Stream, Changes;
+    SplitShard = "kinesis:SplitShard", Owner, Stream, Changes;
+    StartStreamEncryption = "kinesis:StartStreamEncryption", Owner, Stream, Changes;
+    StopStreamEncryption = "kinesis:StopStreamEncryption", Owner, Stream, Changes;
+    SubscribeToShard = "kinesis:SubscribeToShard", Shared, Stream, Uses;
+    TagResource = "kinesis:TagResource", Owner, Stream, Changes;
+    UntagResource = "kinesis:UntagResource", Owner, Stream, Changes;
+    UpdateAccountSettings = "kinesis:UpdateAccountSettings", Owner, Namespace, Changes;
+    UpdateMaxRecordSize = "kinesis:UpdateMaxRecordSize", Owner, Stream, Changes;
+    UpdateShardCount = "kinesis:UpdateShardCount", Owner, Stream, Changes;
+    UpdateStreamMode = "kinesis:UpdateStreamMode", Owner, Stream, Changes;
+    UpdateStreamWarmThroughput = "kinesis:UpdateStreamWarmThroughput", Owner, Stream, Changes;
+    JoinGroup = "forebay:JoinGroup", Shared, Stream, Uses;
+    GetGroup = "forebay:GetGroup", Owner, Stream, Uses;
+    ListGroups = "forebay:ListGroups", Owner, Stream, Uses;
+    SeekGroup = "forebay:SeekGroup", Owner, Stream, Changes;
+    DeleteGroup = "forebay:DeleteGroup", Owner, Stream, Changes;
+    GetServerInfo = "forebay:GetServerInfo", Owner, Server, Uses;
+    GetStatus = "forebay:GetStatus", Owner, Server, Uses;
+    GetConfig = "forebay:GetConfig", Owner, Server, Changes;
+    SetLogFilter = "forebay:SetLogFilter", Owner, Server, Changes;
+    ListConnections = "forebay:ListConnections", Owner, Server, Uses;
+    CloseConnection = "forebay:CloseConnection", Owner, Server, Changes;
+    CreateBackup = "forebay:CreateBackup", Owner, Server, Changes;
+    Drain = "forebay:Drain", Owner, Server, Changes;
+    VerifyStorage = "forebay:VerifyStorage", Owner, Server, Changes;
+    GetCaller = "sts:GetCallerIdentity", Owner, Namespace, Uses;
+    CreateAccessKey = "forebay:CreateAccessKey", Owner, Namespace, Changes;
+    ListAccessKeys = "forebay:ListAccessKeys", Owner, Namespace, Changes;
+    RevokeAccessKey = "forebay:RevokeAccessKey", Owner, Namespace, Changes;
+    ExplainAccess = "forebay:ExplainAccess", Owner, Namespace, Uses;
 }
 
 impl Action {
@@ -92,7 +161,7 @@ mod tests {
     fn every_action_has_a_name_of_its_own_and_is_found_by_it_in_any_case() {
         for action in Action::ALL {
             let (service, what) = action.parts();
-            assert!(["sqs", "sts", "forebay"].contains(&service) && !what.is_empty(), "{}", action.as_str());
+            assert!(["sqs", "kinesis", "sts", "forebay"].contains(&service) && !what.is_empty(), "{}", action.as_str());
             assert_eq!(Action::parse(&action.as_str().to_uppercase()), Some(*action));
         }
         assert_eq!(Action::parse("sqs:SendMessages"), None);
@@ -124,6 +193,16 @@ mod tests {
                 "sqs:ChangeMessageVisibility",
                 "forebay:DeadLetterMessage",
                 "forebay:PeekMessages",
+                "kinesis:DescribeStream",
+                "kinesis:DescribeStreamConsumer",
+                "kinesis:DescribeStreamSummary",
+                "kinesis:GetRecords",
+                "kinesis:GetShardIterator",
+                "kinesis:ListShards",
+                "kinesis:PutRecord",
+                "kinesis:PutRecords",
+                "kinesis:SubscribeToShard",
+                "forebay:JoinGroup",
             ]
         );
     }

@@ -37,7 +37,7 @@ pub use self::{
     machine::{Delivery, Queue},
     message::State,
     packed::{Page, PageError},
-    producers::Producer,
+    producers::{Producer, Producers},
     purge::PurgeError,
     receive::{Receive, ReceiveError},
     redrive::{RedriveError, RedriveView},

@@ -18,18 +18,18 @@ pub struct Producer {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Producers {
+pub struct Producers {
     by_id: BTreeMap<Arc<str>, (u64, MessageSeq)>,
     by_age: BTreeSet<(MessageSeq, Arc<str>)>,
 }
 
 impl Producers {
     /// Zero: unknown.
-    pub(super) fn sequence(&self, id: &str) -> u64 {
+    pub fn sequence(&self, id: &str) -> u64 {
         self.by_id.get(id).map_or(0, |(sequence, _)| *sequence)
     }
 
-    pub(super) fn note(&mut self, producer: Producer) {
+    pub fn note(&mut self, producer: Producer) {
         let Producer { id, sequence, last } = producer;
         if let Some((_, before)) = self.by_id.insert(id.clone(), (sequence, last)) {
             self.by_age.remove(&(before, id.clone()));
@@ -42,11 +42,15 @@ impl Producers {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.by_id.len()
     }
 
-    pub(super) fn entries(&self) -> Vec<Producer> {
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    pub fn entries(&self) -> Vec<Producer> {
         let all = self.by_id.iter();
         all.map(|(id, &(sequence, last))| Producer { id: id.clone(), sequence, last }).collect()
     }

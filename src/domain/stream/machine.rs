@@ -82,6 +82,11 @@ impl Stream {
         self.shards.get(id)
     }
 
+    /// All that were not forgotten, parents before children.
+    pub fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.iter()
+    }
+
     pub fn open_shards(&self) -> usize {
         self.shards.open_count()
     }

@@ -137,6 +137,13 @@ impl Throttle {
         Self { limits, shards: BTreeMap::new() }
     }
 
+    /// Other limits from now on; those that stay what they were keep their levels.
+    pub fn limit(&mut self, limits: ShardLimits) {
+        if limits != self.limits {
+            *self = Self::new(limits);
+        }
+    }
+
     /// One record of so many bytes, key included. Nothing is taken when it is refused.
     pub fn write(&mut self, now: Timestamp, shard: ShardId, bytes: u64) -> Result<(), Throttled> {
         let buckets = self.buckets(now, shard);

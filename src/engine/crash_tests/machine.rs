@@ -11,12 +11,13 @@ use crate::{
         definition::{QueueDefinition, QueueOptions},
         message::BrowseOptions,
         open::open,
-        options::{EngineHost, EngineOptions, ScrubOptions},
+        options::{EngineHost, EngineOptions, ScrubOptions, StreamOptions},
     },
     storage::{
         index::memory::MemoryDisk,
         io::sim::SimDisk,
         log::{Drive, LogOptions},
+        shard::SegmentRule,
         store::IndexKind,
     },
 };
@@ -113,6 +114,12 @@ impl Machine {
                 ..LogOptions::small()
             },
             scrub: ScrubOptions::default(),
+            streams: StreamOptions {
+                segments: SegmentRule { bytes: 2048, age: Duration::from_secs(3600) },
+                chunk_bytes: 200,
+                rounds: 2,
+                ..StreamOptions::default()
+            },
         }
     }
 
@@ -134,7 +141,7 @@ impl Machine {
         let host = EngineHost {
             io: Arc::new(self.disk.clone()),
             clock: self.clock.clone(),
-            entropy: Box::new(move || Box::new(Seeded(SmallRng::seed_from_u64(number)))),
+            entropy: Arc::new(move || Box::new(Seeded(SmallRng::seed_from_u64(number)))),
             fatal: Arc::new(fatal),
         };
         match open(options, host) {

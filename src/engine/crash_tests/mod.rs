@@ -5,6 +5,7 @@
 //! | `machine` | disk, index and clock, which outlive the engines that are started on them |
 //! | `oracle` | what clients were told of the messages of a queue, and what must therefore be there |
 //! | `load` | clients: they send, receive, settle, purge and redrive, and tell the oracle |
+//! | `stream` | the same for a stream |
 //! | `keeping` | operators: backups, and checks of the storage |
 //! | `random` | power cuts at random calls, several in a row, from a seed |
 //! | `every_call` | one script, and a power cut at each of its calls |
@@ -22,3 +23,4 @@ mod load;
 pub(super) mod machine;
 mod oracle;
 mod random;
+mod stream;

@@ -4,6 +4,7 @@ use super::{
     keeping::{Taken, back_up, check_backups, verify_backups, verify_log},
     load::{ORDERED, Oracles, PLAIN, Producer, Site, check, circulate, produce, sweep, trade},
     machine::{Machine, TestClock},
+    stream::{self, put_and_reshard},
 };
 use crate::{
     engine::client::Engine,
@@ -36,6 +37,9 @@ struct Told {
     oracles: Oracles,
     producer: Mutex<Producer>,
     taken: Mutex<Vec<Taken>>,
+    records: Mutex<stream::Records>,
+    /// Backups do not hold the segments of streams: a trial has either.
+    has_stream: bool,
 }
 
 async fn when(wanted: bool, work: impl Future<Output = Option<()>>) -> Option<()> {
@@ -61,10 +65,10 @@ async fn live(machine: &Machine, engine: &Engine, told: &Told, random: &mut Smal
     let site = Site { machine, engine, oracles: &told.oracles };
     let rounds = random.random_range(1..25);
     let mut own = || SmallRng::seed_from_u64(random.random());
-    let rngs: [SmallRng; 7] = std::array::from_fn(|_| own());
-    let [one, other, ordered, swept, produced, moving, kept] = rngs;
-    let chances = [0.5, 0.4, 0.5, 0.7, 0.4, 0.3].map(|chance| random.random_bool(chance));
-    let [more, sweeps, produces, moves, keeps, verifies] = chances;
+    let rngs: [SmallRng; 8] = std::array::from_fn(|_| own());
+    let [one, other, ordered, swept, produced, moving, kept, streamed] = rngs;
+    let chances = [0.5, 0.4, 0.5, 0.7, 0.4, 0.3, 0.6].map(|chance| random.random_bool(chance));
+    let [more, sweeps, produces, moves, keeps, verifies, streams] = chances;
     // Several at once, so that a partition finds commands on both sides of a checkpoint's freeze.
     tokio::join!(
         trade(site, PLAIN, one, rounds),
@@ -73,8 +77,9 @@ async fn live(machine: &Machine, engine: &Engine, told: &Told, random: &mut Smal
         when(sweeps, sweep(site, swept, rounds)),
         when(produces, produce(site, &told.producer, produced, rounds)),
         when(moves, circulate(site, moving, 2 * rounds)),
-        when(keeps, keep(site, told, kept)),
+        when(keeps && !told.has_stream, keep(site, told, kept)),
         when(verifies, verify_log(site)),
+        when(streams && told.has_stream, put_and_reshard(site, &told.records, streamed, 2 * rounds)),
     );
 }
 
@@ -83,7 +88,7 @@ async fn trial(seed: u64) {
     let mut random = SmallRng::seed_from_u64(seed);
     let index = MemoryDisk::rewritten_every(random.random_range(3..20));
     let mut machine = Machine::new(seed, TestClock::new(Duration::from_millis(1)), index);
-    let told = Told::default();
+    let told = Told { has_stream: seed.is_multiple_of(2), ..Told::default() };
     for _ in 0..LIVES {
         machine.disk.fault_at(random.random_range(5..600), Fault::Crash);
         let engine = machine.start();
@@ -103,6 +108,7 @@ async fn trial(seed: u64) {
     let what = format!("seed {seed}");
     let engine = machine.start().expect("a sound disk opens");
     check(&machine, &engine, &told.oracles.copy().until(&told.oracles), &what).await;
+    stream::check(&engine, &told.records, &what).await;
     machine.cut_power(Some(engine));
     let taken = told.taken.into_inner().expect("taken");
     let chosen = random.random_range(0..taken.len().max(1));

@@ -16,7 +16,7 @@ use crate::{
         definition::{DeadLetterPolicy, QueueDefinition, QueueOptions},
         message::{BrowseOptions, NewMessage, Outcome, ReceiveOptions, SendBatch},
         open::{OpenError, open},
-        options::{EngineHost, EngineOptions, ScrubOptions},
+        options::{EngineHost, EngineOptions, ScrubOptions, StreamOptions},
     },
     runtime::{SystemClock, SystemEntropy},
     storage::{
@@ -192,7 +192,7 @@ fn host(disk: &SimDisk, fatal: impl Fn(String) + Send + Sync + 'static) -> Engin
     EngineHost {
         io: Arc::new(disk.clone()),
         clock: Arc::new(SystemClock),
-        entropy: Box::new(|| Box::new(SystemEntropy::default()) as Box<dyn Entropy>),
+        entropy: Arc::new(|| Box::new(SystemEntropy::default()) as Box<dyn Entropy>),
         fatal: Arc::new(fatal),
     }
 }
@@ -212,6 +212,7 @@ fn options(index: MemoryDisk, checkpoint_interval: Duration, log_retain_bytes: u
         log_retain_bytes,
         log: LogOptions { segment_bytes: 64 << 10, drive: Drive::Threads, ..LogOptions::small() },
         scrub: ScrubOptions::default(),
+        streams: StreamOptions::default(),
     }
 }
 

@@ -57,7 +57,7 @@ fn start(dir: &Path, now: Timestamp) -> Engine {
     let host = EngineHost {
         io: Arc::new(SysIo),
         clock: Arc::new(At(now)),
-        entropy: Box::new(|| Box::new(SystemEntropy::default())),
+        entropy: Arc::new(|| Box::new(SystemEntropy::default())),
         fatal: Arc::new(|why| panic!("{why}")),
     };
     let log = LogOptions { segment_bytes: 64 << 10, ..options(dir).log };

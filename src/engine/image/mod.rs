@@ -15,7 +15,11 @@ use crate::{
         time::Timestamp,
     },
     domain::queue::{Head, Page},
-    engine::{definition::QueueDefinition, journal::OutboxItem},
+    engine::{
+        definition::QueueDefinition,
+        journal::OutboxItem,
+        streams::{catalog::StreamCatalogImage, state::StreamImage},
+    },
 };
 use std::sync::Arc;
 
@@ -30,6 +34,9 @@ pub(crate) struct PartitionImage {
     pub(crate) queues: Vec<QueueImage>,
     /// Partition 0 only.
     pub(crate) catalog: Option<CatalogImage>,
+    pub(crate) streams: Vec<StreamImage>,
+    /// Partition 0 only.
+    pub(crate) stream_catalog: Option<StreamCatalogImage>,
     /// Frames below this hold nothing that lives.
     pub(crate) oldest: Lsn,
     /// What the log holds of messages that live, about.

@@ -6,7 +6,13 @@ use crate::{
         id::{Lsn, PartitionId, QueueId},
         time::Timestamp,
     },
-    engine::journal::{DecodeError, OutboxItem, definition_from, definition_to, item_from, item_to, path_from},
+    engine::{
+        journal::{
+            DecodeError, OutboxItem, definition_from, definition_to, item_from, item_to, path_from,
+            stream_definition_from, stream_definition_to, stream_image_from, stream_image_to,
+        },
+        streams::{catalog::StreamCatalogImage, state::StreamImage},
+    },
     proto::storage::v1 as wire,
 };
 use prost::Message as _;
@@ -21,6 +27,8 @@ pub(crate) struct Section {
     pub(crate) outbox: Vec<OutboxItem>,
     pub(crate) queues: Vec<QueueSection>,
     pub(crate) catalog: Option<CatalogImage>,
+    pub(crate) streams: Vec<StreamImage>,
+    pub(crate) stream_catalog: Option<StreamCatalogImage>,
 }
 
 /// What a section says of a queue.
@@ -52,6 +60,8 @@ pub(crate) fn encode_section(image: &PartitionImage, page_lsns: &BTreeMap<(Queue
         outbox: image.outbox.iter().map(item_to).collect(),
         queues: queues.collect(),
         catalog: image.catalog.as_ref().map(catalog_to),
+        streams: image.streams.iter().map(stream_image_to).collect(),
+        stream_catalog: image.stream_catalog.as_ref().map(stream_catalog_to),
     };
     message.encode_to_vec()
 }
@@ -70,7 +80,19 @@ pub(crate) fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
         outbox: image.outbox.into_iter().map(item_from).collect::<Result<_, _>>()?,
         queues: queues.collect(),
         catalog: image.catalog.map(catalog_from).transpose()?,
+        streams: image.streams.into_iter().map(stream_image_from).collect::<Result<_, _>>()?,
+        stream_catalog: image.stream_catalog.map(stream_catalog_from).transpose()?,
     })
+}
+
+fn stream_catalog_to(catalog: &StreamCatalogImage) -> wire::StreamCatalogImage {
+    let streams = catalog.streams.iter().map(|definition| stream_definition_to(definition));
+    wire::StreamCatalogImage { next_id: catalog.next_id, streams: streams.collect() }
+}
+
+fn stream_catalog_from(catalog: wire::StreamCatalogImage) -> Result<StreamCatalogImage, DecodeError> {
+    let streams = catalog.streams.into_iter().map(|stream| stream_definition_from(stream).map(Arc::new));
+    Ok(StreamCatalogImage { next_id: catalog.next_id, streams: streams.collect::<Result<_, _>>()? })
 }
 
 fn catalog_to(catalog: &CatalogImage) -> wire::CatalogImage {

@@ -1,14 +1,16 @@
 //! Entries to records.
 
 use super::{
+    appended::appended,
     header::{definition_from, item_from, path_from, redrive_id, settings_from},
     kind,
     record::Record,
     sent::{RelocatedHeader, SentHeader},
+    streams::{change_from, stream_definition_from},
 };
 use crate::{
     base::{
-        id::{LeaseId, MessageId, MessageSeq, PartitionId, QueueId, RedriveId, TransferKey},
+        id::{LeaseId, MessageId, MessageSeq, PartitionId, QueueId, RedriveId, StreamId, TransferKey},
         time::Timestamp,
     },
     domain::queue::{
@@ -104,6 +106,26 @@ fn decode_partition(entry: &StoredEntry) -> Result<Record, DecodeError> {
             let path = path_from(&header.account, &header.region, &header.name)?;
             Record::Removed { id: queue, path, at: Timestamp(header.at_ms) }
         }
+        _ => return decode_stream(entry),
+    })
+}
+
+/// The records about streams.
+fn decode_stream(entry: &StoredEntry) -> Result<Record, DecodeError> {
+    let stream = StreamId(entry.target);
+    let definition = || stream_definition_from(wire::StreamDefinition::decode(&*entry.header)?).map(Arc::new);
+    Ok(match entry.kind {
+        kind::STREAM_APPENDED => {
+            let (appended, producer) = appended(entry)?;
+            Record::StreamAppended { stream, appended, producer }
+        }
+        kind::STREAM_CHANGED => {
+            Record::Stream(stream, Box::new(change_from(wire::StreamChange::decode(&*entry.header)?)?))
+        }
+        kind::STREAM_OPENED => Record::StreamOpened(definition()?),
+        kind::STREAM_CLOSED => Record::StreamClosed(stream),
+        kind::STREAM_DEFINED => Record::StreamDefined(definition()?),
+        kind::STREAM_REMOVED => Record::StreamRemoved(stream),
         unknown => return Err(DecodeError::UnknownKind(unknown)),
     })
 }

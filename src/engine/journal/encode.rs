@@ -4,6 +4,7 @@ use super::{
     header::{definition_to, item_to, settings_to},
     kind,
     record::Record,
+    streams::{change_to, stream_definition_to},
 };
 use crate::{
     base::{
@@ -42,7 +43,8 @@ pub(crate) fn push_relocated(
     frame.push(kind::RELOCATED, queue.0, stored.seq.0, header, body)
 }
 
-/// Appends any record but a stored message, which needs its payload ([`push_sent`], [`push_relocated`]).
+/// Appends any record but a stored message or a stream's record, which need their payload ([`push_sent`],
+/// [`push_relocated`], [`super::push_appended`]).
 pub(crate) fn push(frame: &mut FrameBuilder, record: &Record) -> Location {
     match record {
         Record::Queue(queue, event) => push_event(frame, *queue, event),
@@ -72,6 +74,19 @@ pub(crate) fn push(frame: &mut FrameBuilder, record: &Record) -> Location {
             };
             push_message(frame, kind::QUEUE_REMOVED, id.0, 0, &header)
         }
+        Record::StreamAppended { .. } => unreachable!("written with its key and data"),
+        Record::Stream(id, change) => match change_to(change) {
+            Some(header) => push_message(frame, kind::STREAM_CHANGED, id.0, 0, &header),
+            None => unreachable!("written elsewhere, or not at all"),
+        },
+        Record::StreamOpened(definition) => {
+            push_message(frame, kind::STREAM_OPENED, definition.id.0, 0, &stream_definition_to(definition))
+        }
+        Record::StreamClosed(id) => push_bare(frame, kind::STREAM_CLOSED, id.0, 0),
+        Record::StreamDefined(definition) => {
+            push_message(frame, kind::STREAM_DEFINED, definition.id.0, 0, &stream_definition_to(definition))
+        }
+        Record::StreamRemoved(id) => push_bare(frame, kind::STREAM_REMOVED, id.0, 0),
     }
 }
 

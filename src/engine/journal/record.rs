@@ -2,12 +2,18 @@
 
 use crate::{
     base::{
-        id::{Location, MessageSeq, QueueId, RedriveId},
+        id::{Location, MessageSeq, QueueId, RedriveId, StreamId},
         name::QueuePath,
         time::Timestamp,
     },
-    domain::queue::{event::Event, settings::Settings},
-    engine::definition::QueueDefinition,
+    domain::{
+        queue::{event::Event, settings::Settings},
+        stream::event::Appended,
+    },
+    engine::{
+        definition::QueueDefinition,
+        streams::{definition::StreamDefinition, view::Change},
+    },
 };
 use std::sync::Arc;
 
@@ -38,6 +44,20 @@ pub(crate) enum Record {
         path: QueuePath,
         at: Timestamp,
     },
+    /// A stream has a record more.
+    StreamAppended {
+        stream: StreamId,
+        appended: Appended,
+        producer: Option<(Arc<str>, u64)>,
+    },
+    /// Something else happened to a stream, or to what stands on it.
+    Stream(StreamId, Box<Change>),
+    StreamOpened(Arc<StreamDefinition>),
+    StreamClosed(StreamId),
+    /// Partition 0: a stream was created.
+    StreamDefined(Arc<StreamDefinition>),
+    /// Partition 0: a stream was deleted.
+    StreamRemoved(StreamId),
 }
 
 /// A message on its way from one queue to another. Lives from the entry that moved it until its target has it.

@@ -90,13 +90,13 @@ impl<'a> RelocatedHeader<'a> {
     }
 }
 
-fn number(kind: WireType, rest: &mut &[u8]) -> Result<u64, DecodeError> {
+pub(super) fn number(kind: WireType, rest: &mut &[u8]) -> Result<u64, DecodeError> {
     let mut value = 0;
     uint64::merge(kind, &mut value, rest, DecodeContext::default())?;
     Ok(value)
 }
 
-fn small_number(kind: WireType, rest: &mut &[u8]) -> Result<u32, DecodeError> {
+pub(super) fn small_number(kind: WireType, rest: &mut &[u8]) -> Result<u32, DecodeError> {
     let mut value = 0;
     uint32::merge(kind, &mut value, rest, DecodeContext::default())?;
     Ok(value)
@@ -110,7 +110,7 @@ fn bytes<'a>(kind: WireType, rest: &mut &'a [u8]) -> Result<&'a [u8], DecodeErro
     Ok(value)
 }
 
-fn text<'a>(kind: WireType, rest: &mut &'a [u8]) -> Result<&'a str, DecodeError> {
+pub(super) fn text<'a>(kind: WireType, rest: &mut &'a [u8]) -> Result<&'a str, DecodeError> {
     std::str::from_utf8(bytes(kind, rest)?).map_err(|_| DecodeError::Malformed("a text is not UTF-8"))
 }
 

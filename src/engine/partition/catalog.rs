@@ -1,13 +1,20 @@
-//! Partition 0's other work: which queues there are. What it decides goes to the queue's own partition once durable.
+//! Partition 0's other work: which queues and streams there are. What it decides goes to the queue's own partition once durable.
 
 use super::worker::Worker;
 use crate::{
-    base::{id::QueueId, name::QueuePath, reason::Refusal},
+    base::{
+        id::{QueueId, StreamId},
+        name::QueuePath,
+        reason::Refusal,
+        stream_name::StreamPath,
+    },
+    domain::stream::{Stream, StreamError, create::Create},
     engine::{
         catalog::Creation,
-        command::{CatalogAnswer, Command, Then},
+        command::{CatalogAnswer, Command, StreamCommand, Then},
         definition::{QueueDefinition, QueueOptions},
         journal::Record,
+        streams::{definition::StreamDefinition, handle::StreamHandle},
     },
 };
 use std::sync::Arc;
@@ -56,6 +63,42 @@ impl Worker {
                 then(result.map(|()| definition));
             });
             inbox.push_internal(Command::CloseQueue { queue: id, then: closed });
+        }));
+    }
+
+    pub(super) fn create_stream(
+        &mut self,
+        path: StreamPath,
+        request: &Create,
+        then: Then<Result<Arc<StreamHandle>, StreamError>>,
+    ) {
+        let (id, partition) = match self.state.stream_catalog.place(&self.shared.rules, &path) {
+            Ok(place) => place,
+            Err(refusal) => return self.refuse(refusal, then),
+        };
+        let created = match Stream::create(self.now(), &Create { partition, ..request.clone() }) {
+            Ok(created) => created,
+            Err(error) => return self.reply(Box::new(move || then(Ok(Err(error))))),
+        };
+        let definition = Arc::new(StreamDefinition { id, path, created });
+        self.record(Record::StreamDefined(definition.clone()));
+        let shared = self.shared.clone();
+        self.reply(Box::new(move || {
+            let Some(inbox) = shared.inbox(definition.partition()).cloned() else { return };
+            let opened: Then<Arc<StreamHandle>> = Box::new(move |result| then(result.map(Ok)));
+            inbox.push_internal(Command::Stream(StreamCommand::Open { definition, then: opened }));
+        }));
+    }
+
+    /// A stream that was being deleted is gone.
+    pub(super) fn remove_stream(&mut self, id: StreamId) {
+        let Some(definition) = self.state.stream_catalog.get(id).cloned() else { return };
+        self.record(Record::StreamRemoved(id));
+        let shared = self.shared.clone();
+        self.reply(Box::new(move || {
+            if let Some(inbox) = shared.inbox(definition.partition()) {
+                inbox.push_internal(Command::Stream(StreamCommand::Close { stream: id }));
+            }
         }));
     }
 

@@ -6,11 +6,13 @@
 mod catalog;
 pub(crate) mod figures;
 mod messages;
+mod on_demand;
 pub(crate) mod parking;
 mod queues;
 mod refusal;
 mod relocation;
 pub(crate) mod state;
+mod streams;
 mod timers;
 mod transfers;
 mod waiters;

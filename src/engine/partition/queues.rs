@@ -69,6 +69,11 @@ impl Worker {
         {
             self.work_by_itself(id);
         }
+        while self.make_room().is_some()
+            && let Some(id) = self.stream_timers.pop_due(self.now())
+        {
+            self.stream_by_itself(id);
+        }
         if self.park_at.is_some_and(|at| at <= self.now()) {
             self.park_idle();
         }

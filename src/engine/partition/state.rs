@@ -4,13 +4,17 @@
 //! `domain::queue::event`.
 
 use crate::{
-    base::id::{Location, Lsn, PartitionId},
+    base::id::{Location, Lsn, PartitionId, StreamId},
     domain::queue::event::{Event, MoveReason, Moved},
     engine::{
         catalog::Catalog,
         image::{PartitionImage, Section},
         journal::{DecodeError, OutboxItem, OutboxReason, Record},
         partition::parking::Queues,
+        streams::{
+            catalog::StreamCatalog,
+            state::{StreamParts, StreamState},
+        },
     },
 };
 use std::collections::BTreeMap;
@@ -27,10 +31,16 @@ pub(crate) struct State {
     pub(crate) next_lease: u64,
     /// Partition 0 only; empty elsewhere.
     pub(crate) catalog: Catalog,
+    pub(crate) streams: BTreeMap<StreamId, StreamState>,
+    /// Partition 0 only; empty elsewhere.
+    pub(crate) stream_catalog: StreamCatalog,
+    pub(crate) parts: StreamParts,
+    /// Streams that went: a start finds what they left.
+    pub(crate) streams_gone: Vec<StreamId>,
 }
 
 impl State {
-    pub(crate) fn new(partition: PartitionId) -> Self {
+    pub(crate) fn new(partition: PartitionId, parts: StreamParts) -> Self {
         Self {
             partition,
             queues: Queues::default(),
@@ -38,6 +48,10 @@ impl State {
             next_transfer: 1,
             next_lease: 1,
             catalog: Catalog::default(),
+            streams: BTreeMap::new(),
+            stream_catalog: StreamCatalog::default(),
+            parts,
+            streams_gone: Vec::new(),
         }
     }
 
@@ -46,7 +60,7 @@ impl State {
     /// # Errors
     ///
     /// A head cannot be read.
-    pub(crate) fn from_section(section: Section) -> Result<Self, DecodeError> {
+    pub(crate) fn from_section(section: Section, parts: StreamParts) -> Result<Self, DecodeError> {
         let mut queues = Queues::default();
         for queue in &section.queues {
             queues.restore(queue.id, &queue.head)?;
@@ -58,6 +72,14 @@ impl State {
             next_transfer: section.next_transfer,
             next_lease: section.next_lease,
             catalog: section.catalog.map(Catalog::from_image).unwrap_or_default(),
+            streams: section
+                .streams
+                .into_iter()
+                .map(|image| (image.definition.id, StreamState::from_image(image, &parts)))
+                .collect(),
+            stream_catalog: section.stream_catalog.map(StreamCatalog::from_image).unwrap_or_default(),
+            parts,
+            streams_gone: Vec::new(),
         })
     }
 
@@ -91,6 +113,25 @@ impl State {
             }
             Record::Defined(definition) => self.catalog.apply_defined(definition),
             Record::Removed { id, path, at } => self.catalog.apply_removed(*id, path, *at),
+            Record::StreamAppended { stream, appended, producer } => {
+                if let Some(state) = self.streams.get_mut(stream) {
+                    state.apply_appended(appended, producer.as_ref().map(|(id, sequence)| (id, *sequence)), at);
+                }
+            }
+            Record::Stream(id, change) => {
+                let lease = self.streams.get_mut(id).and_then(|state| state.apply(change));
+                self.next_lease = self.next_lease.max(lease.map_or(0, |lease| lease.0 + 1));
+            }
+            Record::StreamOpened(definition) => {
+                let new = || StreamState::new(definition.clone(), &self.parts);
+                self.streams.entry(definition.id).or_insert_with(new);
+            }
+            Record::StreamClosed(id) => {
+                self.streams.remove(id);
+                self.streams_gone.push(*id);
+            }
+            Record::StreamDefined(definition) => self.stream_catalog.apply_defined(definition),
+            Record::StreamRemoved(id) => self.stream_catalog.apply_removed(*id),
         }
     }
 
@@ -115,7 +156,8 @@ impl State {
         let queues = self.queues.images(all_pages);
         // Exact now that the changes were taken.
         let (oldest_queued, live_bytes) = self.queues.needed();
-        let oldest = [oldest_queued, oldest_moving, Some(lsn.next())].into_iter().flatten().min();
+        let oldest_record = self.streams.values().filter_map(|state| state.handle.feed.oldest()).min();
+        let oldest = [oldest_queued, oldest_moving, oldest_record, Some(lsn.next())].into_iter().flatten().min();
         PartitionImage {
             partition: self.partition,
             lsn,
@@ -124,6 +166,8 @@ impl State {
             outbox: self.outbox.values().cloned().collect(),
             queues,
             catalog: (self.partition == PartitionId(0)).then(|| self.catalog.image()),
+            streams: self.streams.values().map(StreamState::image).collect(),
+            stream_catalog: (self.partition == PartitionId(0)).then(|| self.stream_catalog.image()),
             oldest: oldest.unwrap_or(lsn.next()),
             live_bytes,
         }

@@ -4,11 +4,11 @@
 //! the thread stop executing commands until the append before it is done: the inbox is bounded, so the callers hear of it,
 //! and no frame outgrows a block.
 
-use super::{state::State, timers::Timers, waiters::Waiters};
+use super::{on_demand::Loads, state::State, streams::Fresh, timers::Timers, waiters::Waiters};
 use crate::{
     base::{
         entropy::Entropy,
-        id::{Location, Lsn, PartitionId, QueueId},
+        id::{Location, Lsn, PartitionId, QueueId, StreamId},
         limits,
         time::{Clock, Timestamp},
     },
@@ -21,6 +21,7 @@ use crate::{
         inbox::{Inbox, Taken, remaining},
         journal::{self, OutboxItem, Record},
         message::Payload,
+        streams::directory::StreamDirectory,
     },
     storage::log::{FrameBuilder, LogWriter},
 };
@@ -37,6 +38,7 @@ const FRAME_ROOM_MIN: usize = 4096;
 pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Arc<Directory>,
+    pub(crate) streams: Arc<StreamDirectory>,
     pub(crate) inboxes: Arc<[Arc<Inbox<Command>>]>,
     pub(crate) rules: CatalogRules,
     pub(crate) in_flight_max: usize,
@@ -60,7 +62,11 @@ pub(crate) struct Worker {
     pub(super) writer: Box<dyn LogWriter>,
     pub(super) entropy: Box<dyn Entropy>,
     pub(super) waiters: Waiters,
-    pub(super) timers: Timers,
+    pub(super) timers: Timers<QueueId>,
+    pub(super) stream_timers: Timers<StreamId>,
+    pub(super) loads: Loads,
+    /// The records of the open frame that readers are to see.
+    pub(super) fresh: Option<(Lsn, Fresh)>,
     /// Queues that something happened to since their waiters and timers were looked at.
     pub(super) touched: BTreeSet<QueueId>,
     /// When to look for idle queues without being asked.
@@ -95,7 +101,7 @@ impl Worker {
         let next_lsn = writer.next_lsn();
         let gate = Arc::new(Gate::new(Lsn(next_lsn.0.saturating_sub(1))));
         let frame_soft_bytes = limits::FRAME_SOFT_BYTES.min(writer.frame_bytes_max() / 4);
-        Self {
+        let mut worker = Self {
             state,
             shared,
             inbox,
@@ -105,6 +111,9 @@ impl Worker {
             entropy,
             waiters: Waiters::default(),
             timers,
+            stream_timers: Timers::default(),
+            loads: Loads::default(),
+            fresh: None,
             touched: BTreeSet::new(),
             park_at: Some(now + limits::PARK_AFTER),
             moved: Vec::new(),
@@ -114,7 +123,9 @@ impl Worker {
             in_flight: None,
             next_lsn,
             now,
-        }
+        };
+        worker.begin_streams(now);
+        worker
     }
 
     /// Runs until the inbox is closed and everything taken from it is durable.
@@ -138,7 +149,8 @@ impl Worker {
         if self.is_full() && self.in_flight.is_some() {
             return self.inbox.wait(false, 0, None);
         }
-        let deadline = [self.timers.next(), self.waiters.next_deadline(), self.park_at].into_iter().flatten().min();
+        let deadlines = [self.timers.next(), self.stream_timers.next(), self.waiters.next_deadline(), self.park_at];
+        let deadline = deadlines.into_iter().flatten().min();
         let wait = remaining(self.shared.clock.now(), deadline);
         self.inbox.wait(true, self.frame_soft_bytes, wait)
     }
@@ -208,6 +220,7 @@ impl Worker {
                 self.update(id, expected_revision, *options, then);
             }
             Command::Remove { id, expected_revision, then } => self.remove(id, expected_revision, then),
+            Command::Stream(command) => self.execute_for_streams(command),
             Command::Freeze { all_pages, answer } => self.freeze(all_pages, answer),
             Command::Trim { below } => self.writer.trim(below),
             Command::Standing { below, from, answer } => self.standing(below, from, &answer),
@@ -302,9 +315,11 @@ mod tests {
     use super::*;
     use crate::{
         base::{id::Epoch, name::Region},
+        domain::stream::throttle::ShardLimits,
         engine::{
             crash_tests::machine::{Seeded, TestClock},
             definition::QueueOptions,
+            streams::{state::StreamParts, writer::orders},
         },
         storage::log::AppendDone,
     };
@@ -349,6 +364,7 @@ mod tests {
         let shared = Shared {
             clock: Arc::new(TestClock::new(Duration::ZERO)),
             directory: Arc::default(),
+            streams: Arc::default(),
             inboxes: Arc::new([Arc::clone(&inbox)]),
             rules: CatalogRules { partitions: 1, queues_max: 1, recreate_wait: Duration::ZERO, region },
             in_flight_max: 1,
@@ -357,7 +373,7 @@ mod tests {
         let entropy = Box::new(Seeded(SmallRng::seed_from_u64(1)));
         let transfers = mpsc::channel().0;
         Worker::new(
-            State::new(PartitionId(0)),
+            State::new(PartitionId(0), StreamParts { limits: ShardLimits::NONE, chunk_bytes: 1, orders: orders().0 }),
             shared,
             transfers,
             inbox,

@@ -1,7 +1,32 @@
-//! Streams as the services see them.
+//! Streams as the services see them, and what stands between their state machines and their records.
 //!
-//! A stream lives in one partition, whose thread decides everything about it.
+//! A stream lives in one partition, whose thread decides everything about it. Its records are entries of the log first,
+//! and of shard segments later. Who reads asks neither: the [`feed`] of the stream knows where each durable record
+//! stands.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | [`definition`], [`handle`] | what the catalog keeps of a stream, and what calls look up |
+//! | [`record`] | records, as plain data |
+//! | [`view`] | what a decision sees, and what it changes |
+//! | `catalog`, `directory` | which streams there are, for partition 0 and for calls |
+//! | `state` | a stream and what stands on it, as its partition keeps it |
+//! | `client` | the calls |
+//! | `feed`, `tail` | where the durable records stand, and who waits for more |
+//! | `reading` | records out of the log and out of segments |
+//! | `opening` | streams at a start |
+//! | `writer` | the thread that brings records from the log to the segments |
 
+pub(in crate::engine) mod catalog;
+mod client;
 pub mod definition;
+pub(in crate::engine) mod directory;
+pub(in crate::engine) mod feed;
+pub mod handle;
+pub(in crate::engine) mod opening;
+pub(in crate::engine) mod reading;
 pub mod record;
+pub(in crate::engine) mod state;
+pub(in crate::engine) mod tail;
 pub mod view;
+pub(in crate::engine) mod writer;

@@ -94,6 +94,12 @@ impl<'a> EntryView<'a> {
         self.whole.slice_ref(self.body)
     }
 
+    /// The entry's own bytes, its fixed header included, as they stand there.
+    pub fn to_bytes(&self) -> Bytes {
+        let header_at = self.header.as_ptr() as usize - self.whole.as_ptr() as usize;
+        self.whole.slice(header_at - ENTRY_HEADER_BYTES..header_at + self.header.len() + self.body.len())
+    }
+
     pub fn to_stored(&self) -> StoredEntry {
         StoredEntry {
             kind: self.kind,

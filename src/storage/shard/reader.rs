@@ -107,17 +107,17 @@ impl ShardReader {
         Self { io, dir, owner, files: RwLock::new(files), kept: Mutex::default() }
     }
 
-    /// Records from `from` on: those of a chunk, and of more chunks as long as `max_bytes` are not full. None when there is
+    /// Records from `from` on: those of a chunk, and of more chunks as long as neither limit is reached. None when there is
     /// nothing at `from` yet.
     ///
     /// # Errors
     ///
     /// Nothing can be read at `from`, for now or for ever.
-    pub fn read(&self, shard: u32, from: u64, max_bytes: usize) -> Result<Records, ShardReadError> {
+    pub fn read(&self, shard: u32, from: u64, max_records: usize, max_bytes: usize) -> Result<Records, ShardReadError> {
         let mut records = Records { entries: Vec::new(), next: from };
         let Some(source) = self.find(shard, from)? else { return Ok(records) };
         let Some(span) = source.span(shard) else { return Ok(records) };
-        let mut room = max_bytes;
+        let mut room = Room { records: max_records, bytes: max_bytes };
         for place in span.places_from(from) {
             if place.first > records.next {
                 return stopped(records, place.first);
@@ -138,14 +138,17 @@ impl ShardReader {
     ///
     /// A segment cannot be read.
     pub fn seek(&self, shard: u32, time_ms: u64) -> Result<u64, ShardReadError> {
+        self.unless_trimmed(|sealed| self.seek_in(sealed, shard, time_ms))
+    }
+
+    fn seek_in(&self, sealed: &[u64], shard: u32, time_ms: u64) -> Result<u64, ShardReadError> {
         let active = self.active_span(shard, 0).map(|(_, span)| span);
         let is_in = |span: &Span| span.places.first().is_some_and(|place| place.first_ms < time_ms);
         if let Some(span) = active.as_ref().filter(|span| is_in(span)) {
             return Ok(span.chunk_before(time_ms));
         }
-        let sealed = self.sealed_numbers();
         // From the last segment that has an older record of the shard.
-        let mut at = self.search(&sealed, |index| index.first_ms < time_ms)?;
+        let mut at = self.search(sealed, |index| index.first_ms < time_ms)?;
         while let Some(number) = at.checked_sub(1).and_then(|before| sealed.get(before)) {
             let segment = self.segment(*number)?;
             if let Some(span) = segment.index.span(shard).filter(|span| is_in(span)) {
@@ -153,7 +156,7 @@ impl ShardReader {
             }
             at -= 1;
         }
-        self.first(shard)
+        self.first_in(sealed, shard)
     }
 
     /// The first position that has not been trimmed; where the shard will go on when it has no record. Zero for a shard
@@ -163,8 +166,11 @@ impl ShardReader {
     ///
     /// A segment cannot be read.
     pub fn first(&self, shard: u32) -> Result<u64, ShardReadError> {
-        let sealed = self.sealed_numbers();
-        let at = self.search(&sealed, |index| index.span(shard).is_none())?;
+        self.unless_trimmed(|sealed| self.first_in(sealed, shard))
+    }
+
+    fn first_in(&self, sealed: &[u64], shard: u32) -> Result<u64, ShardReadError> {
+        let at = self.search(sealed, |index| index.span(shard).is_none())?;
         match sealed.get(at) {
             Some(number) => Ok(self.segment(*number)?.index.span(shard).map_or(0, |span| span.first)),
             None => Ok(self.active_span(shard, 0).map_or(0, |(_, span)| span.first)),
@@ -176,10 +182,14 @@ impl ShardReader {
         if let Some((file, span)) = self.active_span(shard, from).filter(|(_, span)| span.first <= from) {
             return Ok(Some(Source::Active(file, span)));
         }
+        self.unless_trimmed(|sealed| self.find_sealed(sealed, shard, from))
+    }
+
+    /// Looks at the sealed segments, and looks again when one of them went by its age meanwhile.
+    fn unless_trimmed<T>(&self, look: impl Fn(&[u64]) -> Result<T, ShardReadError>) -> Result<T, ShardReadError> {
         loop {
             let sealed = self.sealed_numbers();
-            match self.find_sealed(&sealed, shard, from) {
-                // It was trimmed meanwhile.
+            match look(&sealed) {
                 Err(ShardReadError::Io(error))
                     if error.kind() == io::ErrorKind::NotFound && self.oldest_sealed() != sealed.first().copied() => {}
                 result => return result,
@@ -198,7 +208,7 @@ impl ShardReader {
         if first <= from {
             return Ok(found.map(Source::Sealed));
         }
-        let start = self.first(shard)?;
+        let start = self.first_in(sealed, shard)?;
         if from < start {
             Err(ShardReadError::Trimmed { first: start })
         } else {
@@ -319,6 +329,12 @@ fn stopped(records: Records, next_sound: u64) -> Result<Records, ShardReadError>
     Ok(records)
 }
 
+/// How much more is wanted.
+struct Room {
+    records: usize,
+    bytes: usize,
+}
+
 /// How the taking of a chunk's records ended.
 enum Taken {
     All,
@@ -330,7 +346,7 @@ enum Taken {
 }
 
 /// Takes the records of a chunk that are wanted, as long as there is room.
-fn take(body: Bytes, place: &Place, records: &mut Records, room: &mut usize) -> Taken {
+fn take(body: Bytes, place: &Place, records: &mut Records, room: &mut Room) -> Taken {
     let end = place.first + u64::from(place.count);
     let mut position = place.first;
     for entry in Entries::of(body) {
@@ -338,10 +354,11 @@ fn take(body: Bytes, place: &Place, records: &mut Records, room: &mut usize) -> 
             Ok(entry) if entry.seq == position && position < records.next => position + 1,
             Ok(entry) if entry.seq == position => {
                 let len = entry.header.len() + entry.body.len();
-                if len > *room && !records.entries.is_empty() {
+                if (len > room.bytes || room.records == 0) && !records.entries.is_empty() {
                     return Taken::Full;
                 }
-                *room = room.saturating_sub(len);
+                room.bytes = room.bytes.saturating_sub(len);
+                room.records = room.records.saturating_sub(1);
                 records.entries.push(entry);
                 records.next = position + 1;
                 position + 1

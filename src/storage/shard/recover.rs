@@ -101,7 +101,7 @@ pub(super) fn recover(io: &dyn Io, dir: &Path, owner: &Owner) -> io::Result<Foun
 
 /// Where sound chunks end.
 struct End {
-    /// The number of the next chunk; the first one found gives it when nothing is known.
+    /// The number of the next chunk; the first one found tells it when nothing is known.
     expected: u64,
     is_known: bool,
     durable: u64,
@@ -125,7 +125,8 @@ impl End {
         let mut good = file::HEADER_BYTES as u64;
         for (offset, header, is_sound) in &tail.chunks {
             if !self.is_known {
-                (self.expected, self.is_known) = (header.number, true);
+                // What was written between the last synced one and this one has to be there as well.
+                (self.expected, self.is_known) = (header.durable + 1, true);
             }
             let is_gap = header.number != self.expected;
             self.is_torn |= is_gap && self.expected > self.durable || header.number > self.durable && !is_sound;

@@ -66,7 +66,7 @@ fn append(writer: &mut ShardWriter, shard: u32, first: u64, count: u64, time_ms:
 fn read_all(reader: &ShardReader, shard: u32, mut from: u64, max_bytes: usize) -> (Vec<u64>, Vec<(u64, u64)>) {
     let (mut positions, mut lost) = (Vec::new(), Vec::new());
     loop {
-        match reader.read(shard, from, max_bytes) {
+        match reader.read(shard, from, usize::MAX, max_bytes) {
             Ok(records) if records.entries.is_empty() => return (positions, lost),
             Ok(records) => {
                 for entry in &records.entries {
@@ -110,8 +110,8 @@ fn records_are_read_back_from_any_position_over_segments_and_restarts() {
         for from in 0..=120 {
             assert_eq!(read_all(reader, 1, from, 1).0, (from..120).collect::<Vec<_>>());
         }
-        assert!(matches!(reader.read(2, 10, 1000), Err(ShardReadError::Trimmed { first: 500 })));
-        assert_eq!(reader.read(9, 0, 1000).expect("read").entries, []);
+        assert!(matches!(reader.read(2, 10, usize::MAX, 1000), Err(ShardReadError::Trimmed { first: 500 })));
+        assert_eq!(reader.read(9, 0, usize::MAX, 1000).expect("read").entries, []);
     };
     check(&reader);
     let (writer, recovered) = reopen(&disk.restart_process());
@@ -152,7 +152,7 @@ fn what_is_older_than_the_retention_goes_by_whole_segments() {
     let first = reader.first(1).expect("known");
     assert!((10..=30).contains(&first), "{first}");
     assert_eq!(whole(&reader, 1), (first..60).collect::<Vec<_>>());
-    assert!(matches!(reader.read(1, 0, 100), Err(ShardReadError::Trimmed { first: at }) if at == first));
+    assert!(matches!(reader.read(1, 0, usize::MAX, 100), Err(ShardReadError::Trimmed { first: at }) if at == first));
     assert_eq!(reader.first(2).expect("known"), 5, "an empty shard goes on where it ended");
     assert_eq!(writer.trim(1300).expect("trimmed"), 0);
     writer.forget(2);
@@ -339,6 +339,21 @@ fn damage_to_synced_chunks_at_the_end_is_reported_and_torn_ones_are_not() {
     let (writer, recovered) = reopen(&disk);
     assert_eq!(whole(&writer.reader(), 1), [0, 1]);
     assert_eq!(recovered.lost, [], "nothing is left that says how far it was synced");
+}
+
+#[test]
+fn a_hole_at_the_very_beginning_is_torn_and_no_beginning() {
+    let disk = disk(4);
+    let (mut writer, _) = reopen(&disk);
+    for position in [0, 3] {
+        append(&mut writer, 1, position, 3, 1000).expect("written");
+    }
+    let path = disk.files().pop().expect("a segment");
+    on_device(&disk, &path);
+    let disk = disk.restart_process();
+    disk.damage(&path, |bytes| bytes[file::HEADER_BYTES] ^= 1);
+    let (writer, recovered) = reopen(&disk);
+    assert_eq!((writer.next(1), recovered.lost), (None, vec![]), "nothing was synced: the log has it");
 }
 
 /// Where the chunks of a file begin.

@@ -202,12 +202,27 @@ impl ShardWriter {
         Ok(())
     }
 
+    /// When the newest record of the oldest segment arrived; none without records.
+    ///
+    /// # Errors
+    ///
+    /// The segment cannot be read.
+    pub fn oldest_ms(&self) -> io::Result<Option<u64>> {
+        match self.reader.oldest_sealed() {
+            Some(number) => self.last_ms(&file::path(&self.dir, number), number).map(Some),
+            None => Ok(self.reader.active(|active| active.index.last_ms)),
+        }
+    }
+
     /// Unlinks the segments whose newest record is older than `before_ms`; says how many went.
     ///
     /// # Errors
     ///
-    /// A segment could not be read or unlinked; those before it are gone.
+    /// A segment could not be ended, read or unlinked; those before it are gone.
     pub fn trim(&mut self, before_ms: u64) -> io::Result<usize> {
+        if self.reader.active(|active| active.index.last_ms < before_ms) == Some(true) {
+            self.seal()?;
+        }
         let mut gone = 0;
         while let Some(number) = self.reader.oldest_sealed() {
             let path = file::path(&self.dir, number);

@@ -1,0 +1,5 @@
+//! Streams in the engine: what was acknowledged is read once, in order within its key, until its retention passes.
+
+mod kept;
+mod lives;
+pub(super) mod support;
