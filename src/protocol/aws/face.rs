@@ -10,6 +10,7 @@ use super::{
     kinesis,
     sigv4::Verifier,
     wire::{
+        body,
         chunked::{self, Chunked},
         input::Input,
         json::Json,
@@ -53,10 +54,14 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// How long a browser may remember what a preflight said.
 const PREFLIGHT_SECONDS: &str = "172800";
 
+/// The body of an answer.
+pub type AwsBody = body::AwsBody;
+
 /// Everything of the AWS protocols that a port answers.
 pub struct AwsFace {
     pub(super) broker: Arc<Broker>,
     pub(super) verifier: Verifier,
+    pub(super) subscriptions: Arc<kinesis::subscribe::Subscriptions>,
     max_request_bytes: usize,
     /// The first half of the request ids made here.
     instance: u64,
@@ -109,10 +114,11 @@ impl AwsFace {
             Some(host) => Verifier::default().with_public_host(host),
             None => Verifier::default(),
         };
-        Self { broker, verifier, max_request_bytes, instance, next_id: AtomicU64::new(1) }
+        let subscriptions = Arc::default();
+        Self { broker, verifier, subscriptions, max_request_bytes, instance, next_id: AtomicU64::new(1) }
     }
 
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub async fn answer(&self, request: Request<Incoming>) -> Response<AwsBody> {
         let (parts, body) = request.into_parts();
         let connection = parts.extensions.get::<Arc<Connection>>().cloned();
         if let Some(connection) = &connection {
@@ -122,11 +128,11 @@ impl AwsFace {
         let _open = connection.clone().map(OpenCall::new);
         let request_id = self.new_id();
         let mut response = if parts.method == Method::OPTIONS {
-            preflight(&parts.headers)
+            preflight(&parts.headers).map(AwsBody::from)
         } else if kinesis::face::is_for(&parts) {
             kinesis::face::answer(self, &parts, body, connection.as_deref(), &request_id).await
         } else {
-            self.respond(&parts, body, connection.as_deref(), &request_id).await.into_response()
+            self.respond(&parts, body, connection.as_deref(), &request_id).await.into_response().map(AwsBody::from)
         };
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::try_from(request_id) {

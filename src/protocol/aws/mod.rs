@@ -23,7 +23,6 @@ mod emulator;
 pub mod errors;
 pub mod face;
 pub mod fault;
-#[allow(dead_code, reason = "the operations on streams come with streams")]
 mod kinesis;
 pub mod sigv4;
 mod sqs;

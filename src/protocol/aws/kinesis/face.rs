@@ -14,7 +14,12 @@ use crate::protocol::{
         errors::Service,
         face::{AwsFace, Received},
         fault::Fault,
-        wire::{cbor, json::Json, value::Value},
+        wire::{
+            body::{AwsBody, Events},
+            cbor,
+            json::Json,
+            value::Value,
+        },
     },
     port::connections::Connection,
 };
@@ -69,7 +74,7 @@ impl Written {
     }
 }
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<AwsBody>;
 
 pub(in crate::protocol::aws) async fn answer(
     face: &AwsFace,
@@ -138,7 +143,8 @@ impl Asked<'_> {
     fn call(&self, operation: &'static Operation, caller: crate::service::broker::Caller) -> Call {
         let broker = self.face.broker.clone();
         tracing::trace!(request_id = self.request_id, operation = operation.name);
-        Call { broker, caller, encoding: self.encoding }
+        let subscriptions = self.face.subscriptions.clone();
+        Call { broker, caller, encoding: self.encoding, subscriptions }
     }
 }
 
@@ -146,8 +152,15 @@ fn success(outcome: Outcome, encoding: Encoding) -> Answer {
     let body = match outcome {
         Outcome::Nothing => Vec::new(),
         Outcome::Said(said) => encoding.write(&said),
+        Outcome::Events(events) => return streamed(events),
     };
     whole(StatusCode::OK, encoding.content_type(), body)
+}
+
+fn streamed(events: Events) -> Answer {
+    let mut answer = Response::new(AwsBody::from(events));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.amazon.eventstream"));
+    answer
 }
 
 fn failure(fault: &Fault, encoding: Encoding, request_id: &str) -> Answer {
@@ -157,7 +170,7 @@ fn failure(fault: &Fault, encoding: Encoding, request_id: &str) -> Answer {
 }
 
 fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(AwsBody::from(Full::new(body.into())));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer

@@ -9,20 +9,20 @@
 //! | [`xml`] | escaping |
 //! | [`value`], [`cbor`] | one value model of requests and answers, in JSON and CBOR |
 //! | [`events`] | the framing of a stream of events |
+//! | [`body`] | the body of an answer, whole or in events |
 //! | [`digest`] | the MD5s that clients compare |
 //! | [`chunked`] | bodies in chunks with signatures or trailers |
 //!
 //! Absent on purpose: what members an operation has.
 
+pub(super) mod body;
 pub(super) mod cbor;
 pub(super) mod chunked;
 pub(super) mod digest;
-#[allow(dead_code, reason = "the operations on streams come with streams")]
 pub(super) mod events;
 pub(super) mod form;
 pub(super) mod input;
 pub(super) mod json;
-#[allow(dead_code, reason = "the operations on streams come with streams")]
 pub(super) mod value;
 pub(super) mod writer;
 pub(super) mod xml;
