@@ -7,7 +7,7 @@ use super::{
     target, token, words,
 };
 use crate::{
-    base::time::Timestamp,
+    base::{reason::Reason, time::Timestamp},
     domain::stream::{Cursor, Position, SequenceNumber, ShardId, sequence::SequenceError, settings::Encryption},
     protocol::aws::{
         fault::Fault,
@@ -126,9 +126,12 @@ pub(super) async fn get_records(call: &Call, input: &Value<'_>) -> Result<Outcom
     let limit = input.count("Limit").unwrap_or(RECORDS_MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let batch = call.broker.read_shard(&stream, &iterator.cursor, limit, ANSWER_BYTES_MAX).await;
-    let batch = batch.map_err(|refusal| match refusal.reason {
-        crate::base::reason::Reason::ShardNotFound => words::shard_gone(path, shard),
-        _ => words::refused(path, refusal),
+    let batch = batch.map_err(|refusal| {
+        if refusal.reason == Reason::ShardNotFound {
+            words::shard_gone(path, shard)
+        } else {
+            words::refused(path, refusal)
+        }
     })?;
     call.broker.has_read(&stream, shard, bytes_of(&batch));
     answer(call, &stream, batch).await

@@ -1,8 +1,7 @@
 //! What a stream refuses, in the words of Kinesis: they name the stream and its account.
 
 use super::fault::{
-    self, ACCESS_DENIED, INVALID_ARGUMENT, LIMIT_EXCEEDED, RESOURCE_IN_USE, RESOURCE_NOT_FOUND, THROUGHPUT_EXCEEDED,
-    UNAVAILABLE, VALIDATION,
+    self, INVALID_ARGUMENT, LIMIT_EXCEEDED, RESOURCE_IN_USE, RESOURCE_NOT_FOUND, THROUGHPUT_EXCEEDED, VALIDATION,
 };
 use crate::{
     base::{
@@ -51,16 +50,16 @@ pub(super) fn no_such_consumer(stream: &StreamPath, consumer: &str) -> Fault {
 
 /// A refusal of a call about that stream.
 pub(super) fn refused(stream: &StreamPath, refusal: Refusal) -> Fault {
-    match refusal.reason {
-        Reason::StreamNotFound => not_found(stream),
-        Reason::StreamExists => in_use(format!("Stream {} already exists.", place(stream))),
-        Reason::ThroughputExceeded => {
-            Fault::new(&THROUGHPUT_EXCEEDED, format!("Rate exceeded for stream {}.", place(stream)))
-        }
-        Reason::AccessDenied => Fault::new(&ACCESS_DENIED, refusal.message),
-        Reason::StorageFull => Fault::new(&UNAVAILABLE, refusal.message),
-        _ => fault::refused(refusal),
-    }
+    let known = [
+        (Reason::StreamNotFound, not_found(stream)),
+        (Reason::StreamExists, in_use(format!("Stream {} already exists.", place(stream)))),
+        (
+            Reason::ThroughputExceeded,
+            Fault::new(&THROUGHPUT_EXCEEDED, format!("Rate exceeded for stream {}.", place(stream))),
+        ),
+    ];
+    let said = known.into_iter().find(|(reason, _)| *reason == refusal.reason);
+    said.map_or_else(|| fault::refused(refusal), |(_, fault)| fault)
 }
 
 fn in_use(text: String) -> Fault {
@@ -81,10 +80,9 @@ pub(super) fn fault(stream: &StreamPath, error: impl Into<StreamFault>) -> Fault
 
 /// The same to somebody who puts or reads: to those a stream that is being made or deleted does not exist.
 pub(super) fn fault_of_use(stream: &StreamPath, error: impl Into<StreamFault>) -> Fault {
-    match error.into() {
-        StreamFault::Stream(StreamError::NotActive { .. }) => not_found(stream),
-        other => fault(stream, other),
-    }
+    let error = error.into();
+    let is_state = matches!(error, StreamFault::Stream(StreamError::NotActive { .. }));
+    if is_state { not_found(stream) } else { fault(stream, error) }
 }
 
 fn of_stream(stream: &StreamPath, error: StreamError) -> Fault {
@@ -134,7 +132,18 @@ fn of_stream(stream: &StreamPath, error: StreamError) -> Fault {
         StreamError::Provisioned => {
             (&VALIDATION, format!("Request is invalid. Stream {} is in Provisioned mode.", place(stream)))
         }
-        error => return of_the_rest(stream, &error),
+        error @ (StreamError::TooLow { .. }
+        | StreamError::TooHigh { .. }
+        | StreamError::TooOften { .. }
+        | StreamError::FutureSequence(_)
+        | StreamError::NotEncrypted(_)
+        | StreamError::TagCharacter { .. }
+        | StreamError::TagReserved(_)
+        | StreamError::ConsumerExists(_)
+        | StreamError::ConsumerNotFound(_)
+        | StreamError::HasConsumers(_)
+        | StreamError::HasQueues(_)
+        | StreamError::NoPolicy) => return of_the_rest(stream, &error),
     };
     Fault::new(kind, text)
 }
@@ -173,7 +182,20 @@ fn of_the_rest(stream: &StreamPath, error: &StreamError) -> Fault {
             "The record and its partition key have {value} bytes; stream {} takes {max} at most.",
             place(stream)
         )),
-        error => fault::invalid(format!("Stream {}: {error}.", place(stream))),
+        StreamError::NotActive { .. }
+        | StreamError::TooLow { .. }
+        | StreamError::TooHigh { .. }
+        | StreamError::ShorterThanNow { .. }
+        | StreamError::LongerThanNow { .. }
+        | StreamError::ShardNotFound(_)
+        | StreamError::ShardClosed(_)
+        | StreamError::NotAdjacent { .. }
+        | StreamError::SplitKey { .. }
+        | StreamError::OnDemand
+        | StreamError::Provisioned
+        | StreamError::FutureSequence(_)
+        | StreamError::NotEncrypted(_)
+        | StreamError::TagReserved(_) => fault::invalid(format!("Stream {}: {error}.", place(stream))),
     }
 }
 
