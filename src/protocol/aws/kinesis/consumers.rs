@@ -86,7 +86,11 @@ pub(super) async fn one(
     let found = call.broker.ask_stream(stream, move |view| view.stream.consumer(view.now, &wanted).ok().cloned());
     let found = found.await.map_err(|refusal| words::refused(stream.path(), refusal))?;
     let fits = |consumer: &Consumer| created.is_none_or(|at| at == consumer.created_at.as_millis() / 1000);
-    found.filter(fits).ok_or_else(|| words::no_such_consumer(stream.path(), name))
+    let written = || match created {
+        Some(seconds) => target::consumer_arn(stream.path(), name, Timestamp(seconds.saturating_mul(1000))),
+        None => name.to_string(),
+    };
+    found.filter(fits).ok_or_else(|| words::no_such_consumer(stream.path(), &written()))
 }
 
 pub(super) async fn describe(call: &Call, input: &Value<'_>) -> Result<Outcome, Fault> {

@@ -81,7 +81,7 @@ fn of_parts(parts: &[String]) -> Option<ShardIterator> {
     Some(ShardIterator { path, stream: stream.parse().ok()?, cursor })
 }
 
-fn expired_text(made: Timestamp, now: Timestamp) -> String {
+pub(super) fn expired_text(made: Timestamp, now: Timestamp) -> String {
     format!(
         "Iterator expired. The iterator was created at time {} while right now it is {} which is further in the future \
          than the tolerated delay of {} milliseconds.",
