@@ -210,6 +210,16 @@ impl Engine {
         self.0.receipts.handle(receipt)
     }
 
+    /// Bytes as text that this store alone can make, and knows again after a restart.
+    pub fn seal_token(&self, bytes: &[u8]) -> String {
+        self.0.receipts.seal(bytes)
+    }
+
+    /// None: this store did not make the text.
+    pub fn open_token(&self, text: &str) -> Option<Vec<u8>> {
+        self.0.receipts.open(text)
+    }
+
     /// # Errors
     ///
     /// `RECEIPT_HANDLE_INVALID`: this broker never gave it out.

@@ -16,6 +16,8 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 const VERSION: u8 = 1;
+/// Stands where a handle has its version.
+const SEALED: u8 = 2;
 const BODY_BYTES: usize = 29;
 const MAC_BYTES: usize = 16;
 
@@ -54,6 +56,24 @@ impl Receipts {
         }
         self.mac(body).verify_truncated_left(mac).map_err(|_| invalid())?;
         read(body).ok_or_else(invalid)
+    }
+
+    /// Any bytes as text that nobody else can make up: base64 of `2 u8 | bytes | mac[16]`. The first byte tells such a
+    /// text from a handle.
+    pub(crate) fn seal(&self, bytes: &[u8]) -> String {
+        let mut sealed = vec![SEALED];
+        sealed.extend_from_slice(bytes);
+        let mac = self.mac(&sealed).finalize().into_bytes();
+        sealed.extend(mac.iter().take(MAC_BYTES));
+        URL_SAFE_NO_PAD.encode(sealed)
+    }
+
+    /// The bytes of such a text. None: this store did not make it.
+    pub(crate) fn open(&self, text: &str) -> Option<Vec<u8>> {
+        let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (body, mac) = sealed.split_at_checked(sealed.len().checked_sub(MAC_BYTES)?)?;
+        self.mac(body).verify_truncated_left(mac).ok()?;
+        body.strip_prefix(&[SEALED]).map(<[u8]>::to_vec)
     }
 
     fn mac(&self, body: &[u8]) -> Hmac<Sha256> {
@@ -120,6 +140,22 @@ mod tests {
         for bad in [foreign.as_str(), "", "garbage", "ä", &"A".repeat(60), &"A".repeat(4000)] {
             assert!(receipts.parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn sealed_bytes_come_back_and_nothing_else_passes_for_them() {
+        let receipts = Receipts::new(&[1; 32]);
+        for bytes in [&b""[..], b"a", &[7; 300]] {
+            let sealed = receipts.seal(bytes);
+            assert_eq!(receipts.open(&sealed).as_deref(), Some(bytes));
+            assert_eq!(Receipts::new(&[2; 32]).open(&sealed), None);
+            let mut changed = URL_SAFE_NO_PAD.decode(&sealed).expect("base64");
+            changed[0] ^= 3;
+            assert_eq!(receipts.open(&URL_SAFE_NO_PAD.encode(changed)), None);
+            assert!(receipts.parse(&sealed).is_err());
+        }
+        assert_eq!(receipts.open(&receipts.handle(&RECEIPT)), None, "a handle is nothing else");
+        assert!(["", "A", "garbage", "ä"].iter().all(|bad| receipts.open(bad).is_none()));
     }
 
     proptest! {

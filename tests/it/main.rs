@@ -23,6 +23,7 @@ mod grpc_reasons;
 mod grpc_server;
 mod grpc_unary;
 mod grpc_walk;
+mod kinesis;
 mod limits;
 mod policies;
 mod starting;

@@ -106,6 +106,7 @@ fn signing_name(service: Service) -> &'static str {
         Service::Sts => "sts",
         Service::DynamoDb => "dynamodb",
         Service::CloudWatch => "monitoring",
+        Service::Kinesis => "kinesis",
     }
 }
 

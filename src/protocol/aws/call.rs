@@ -5,7 +5,7 @@ use super::{
     fault::Fault,
     table::Operation,
     wire::{
-        cbor,
+        cbor_json,
         writer::{Form, Writer},
     },
 };
@@ -21,6 +21,7 @@ use std::{borrow::Cow, sync::Arc};
 pub(super) fn namespace(service: Service) -> &'static str {
     match service {
         Service::Sqs => "http://queue.amazonaws.com/doc/2012-11-05/",
+        Service::Kinesis => "http://kinesis.amazonaws.com/doc/2013-12-02/",
         Service::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
         Service::CloudWatch => "http://monitoring.amazonaws.com/doc/2010-08-01/",
         // Speaks JSON only.
@@ -102,7 +103,7 @@ impl Call {
         let mut writer = Writer::new(self.form);
         match self.form {
             Form::Json => {}
-            Form::Cbor => return Reply(cbor::texts(&[])),
+            Form::Cbor => return Reply(cbor_json::texts(&[])),
             Form::Xml => {
                 self.open(&mut writer);
                 self.close(&mut writer);

@@ -12,7 +12,7 @@ use http::{
     request::Parts,
 };
 
-const TARGET: &str = "x-amz-target";
+pub(super) const TARGET: &str = "x-amz-target";
 const SMITHY: &str = "smithy-protocol";
 const SQS_VERSION: &str = "2012-11-05";
 const STS_VERSION: &str = "2011-06-15";
@@ -122,7 +122,7 @@ fn wants_json(parts: &Parts) -> bool {
 }
 
 /// The service named by the credential scope of the request, read without any check: only to tell services apart.
-fn scope(parts: &Parts) -> Option<String> {
+pub(super) fn scope(parts: &Parts) -> Option<String> {
     let header = parts.headers.get(http::header::AUTHORIZATION).and_then(|header| header.to_str().ok());
     let credential = match header {
         Some(header) => header.split("Credential=").nth(1)?.split([',', ' ']).next()?.to_owned(),

@@ -13,6 +13,7 @@ pub enum Service {
     Sts,
     DynamoDb,
     CloudWatch,
+    Kinesis,
 }
 
 /// What SQS calls its errors.
@@ -58,7 +59,8 @@ pub mod sqs {
 pub fn kind(service: Service, reason: Reason) -> &'static Kind {
     match service {
         Service::Sqs => of_sqs(reason),
-        Service::Sts | Service::CloudWatch => of_sts(reason),
+        // What Kinesis says of streams stands with its operations; this is for what all services share.
+        Service::Sts | Service::CloudWatch | Service::Kinesis => of_sts(reason),
         Service::DynamoDb => of_dynamodb(reason),
     }
 }

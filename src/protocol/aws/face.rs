@@ -7,9 +7,10 @@ use super::{
     emulator,
     errors::Service,
     fault::{Fault, common},
+    kinesis,
     sigv4::Verifier,
     wire::{
-        cbor,
+        body, cbor_json,
         chunked::{self, Chunked},
         gzip::{self, GzipError},
         input::Input,
@@ -57,10 +58,14 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// How long a browser may remember what a preflight said.
 const PREFLIGHT_SECONDS: &str = "172800";
 
+/// The body of an answer.
+pub type AwsBody = body::AwsBody;
+
 /// Everything of the AWS protocols that a port answers.
 pub struct AwsFace {
     pub(super) broker: Arc<Broker>,
     pub(super) verifier: Verifier,
+    pub(super) subscriptions: Arc<kinesis::subscribe::Subscriptions>,
     max_request_bytes: usize,
     /// The first half of the request ids made here.
     instance: u64,
@@ -127,10 +132,11 @@ impl AwsFace {
             Some(host) => Verifier::default().with_public_host(host),
             None => Verifier::default(),
         };
-        Self { broker, verifier, max_request_bytes, instance, next_id: AtomicU64::new(1) }
+        let subscriptions = Arc::default();
+        Self { broker, verifier, subscriptions, max_request_bytes, instance, next_id: AtomicU64::new(1) }
     }
 
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub async fn answer(&self, request: Request<Incoming>) -> Response<AwsBody> {
         let (parts, body) = request.into_parts();
         let connection = parts.extensions.get::<Arc<Connection>>().cloned();
         if let Some(connection) = &connection {
@@ -140,9 +146,11 @@ impl AwsFace {
         let _open = connection.clone().map(OpenCall::new);
         let request_id = self.new_id();
         let mut response = if parts.method == Method::OPTIONS {
-            preflight(&parts.headers)
+            preflight(&parts.headers).map(AwsBody::from)
+        } else if kinesis::face::is_for(&parts) {
+            kinesis::face::answer(self, &parts, body, connection.as_deref(), &request_id).await
         } else {
-            self.respond(&parts, body, connection.as_deref(), &request_id).await.into_response()
+            self.respond(&parts, body, connection.as_deref(), &request_id).await.into_response().map(AwsBody::from)
         };
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::try_from(request_id) {
@@ -187,9 +195,7 @@ impl AwsFace {
         connection: Option<&Connection>,
         request_id: &str,
     ) -> Answer {
-        let slow = || Fault::new(&common::REQUEST_TIMEOUT, "The request's body took too long.");
-        let body = timeout(BODY_MAX, self.read(body)).await.unwrap_or_else(|_| Err(slow()));
-        let body = match body.and_then(|body| unpacked(&parts.headers, body, self.max_request_bytes)) {
+        let body = match self.received(parts, body).await {
             Ok(body) => body,
             Err(fault) => {
                 let form = detect::detect(parts, b"").form;
@@ -237,12 +243,19 @@ impl AwsFace {
                 Input::Json(&json)
             }
             Form::Cbor => {
-                json = cbor::parse(body.content()).map_err(|error| common::malformed(error.to_string()))?;
+                json = cbor_json::parse(body.content()).map_err(|error| common::malformed(error.to_string()))?;
                 Input::Json(&json)
             }
             Form::Xml | Form::QueryJson => Input::Form(asked.parameters),
         };
         (operation.handler)(&call, &input).await
+    }
+
+    /// The body, without the chunks it may have come in.
+    pub(super) async fn received(&self, parts: &Parts, body: Incoming) -> Result<Received, Fault> {
+        let slow = || Fault::new(&common::REQUEST_TIMEOUT, "The request's body took too long.");
+        let body = timeout(BODY_MAX, self.read(body)).await.unwrap_or_else(|_| Err(slow()));
+        body.and_then(|body| unpacked(&parts.headers, body, self.max_request_bytes))
     }
 
     async fn read(&self, mut body: Incoming) -> Result<Bytes, Fault> {

@@ -1,4 +1,4 @@
-//! The languages of the AWS SDKs: AWS JSON 1.0, Query with XML and CBOR, for the services that stand here.
+//! The languages of the AWS SDKs: AWS JSON, Query with XML, and CBOR, for the services that stand here.
 //!
 //! | file | what it does |
 //! | --- | --- |
@@ -9,8 +9,9 @@
 //! | [`fault`], [`errors`] | why a call failed, in every form; the one table from reasons to codes |
 //! | `access` | who calls |
 //! | [`sigv4`] | signatures |
-//! | `wire` | the forms: JSON, Query, XML |
+//! | `wire` | the forms: JSON, Query, XML, CBOR |
 //! | `sqs`, `sts`, `dynamodb`, `cloudwatch` | the operations |
+//! | `kinesis` | a face of its own below this one: streams in JSON 1.1 and CBOR |
 //! | `emulator` | endpoints for people who come from emulators |
 //!
 //! Absent on purpose: rules of queues, the engine, gRPC.
@@ -24,6 +25,7 @@ mod emulator;
 pub mod errors;
 pub mod face;
 pub mod fault;
+mod kinesis;
 pub mod sigv4;
 mod sqs;
 mod sts;

@@ -1,5 +1,6 @@
 //! The body of an answer, whichever language it is in.
 
+use crate::protocol::aws::face::AwsBody;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
@@ -10,6 +11,7 @@ use std::{
 
 pub(super) enum AnyBody {
     Whole(Full<Bytes>),
+    Aws(AwsBody),
     Streamed(tonic::body::Body),
 }
 
@@ -25,6 +27,9 @@ impl Body for AnyBody {
                 Poll::Ready(None) => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             },
+            Self::Aws(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
+            }
             Self::Streamed(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -32,6 +37,7 @@ impl Body for AnyBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(body) => body.is_end_stream(),
+            Self::Aws(body) => body.is_end_stream(),
             Self::Streamed(body) => body.is_end_stream(),
         }
     }
@@ -39,6 +45,7 @@ impl Body for AnyBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(body) => body.size_hint(),
+            Self::Aws(body) => body.size_hint(),
             Self::Streamed(body) => body.size_hint(),
         }
     }

@@ -73,6 +73,6 @@ impl Service<Request<Incoming>> for Front {
             return Box::pin(async { answer.await.map(|answer| answer.map(AnyBody::Streamed)) });
         }
         let aws = self.aws.clone();
-        Box::pin(async move { Ok(aws.answer(request).await.map(AnyBody::Whole)) })
+        Box::pin(async move { Ok(aws.answer(request).await.map(AnyBody::Aws)) })
     }
 }

@@ -47,6 +47,15 @@ impl Broker {
         self.stream_at(caller, action, stream.path()).map(|_| ())
     }
 
+    /// Whether the caller may do that in its account.
+    ///
+    /// # Errors
+    ///
+    /// `ACCESS_DENIED`.
+    pub fn authorise_account(&self, caller: &Caller, action: Action) -> Result<(), Refusal> {
+        self.namespace_for(caller, action, "").map(|_| ())
+    }
+
     /// Streams of a namespace whose names start with `prefix`, by name, behind `after`.
     pub fn list_streams(
         &self,

@@ -6,3 +6,4 @@
 pub mod call;
 pub mod fault;
 pub mod find;
+pub mod token;

@@ -1,0 +1,92 @@
+//! Operation → handler. An operation that is not here is unknown.
+
+use super::{
+    account,
+    call::{Call, Outcome},
+    channels, consumers, describe, put, read, settings, streams, subscribe, tags,
+};
+use crate::protocol::aws::{fault::Fault, wire::value::Value};
+use std::{future::Future, pin::Pin};
+
+pub(super) type Handling<'a> = Pin<Box<dyn Future<Output = Result<Outcome, Fault>> + Send + 'a>>;
+type Handler = for<'a> fn(&'a Call, &'a Value<'a>) -> Handling<'a>;
+
+pub(super) struct Operation {
+    pub(super) name: &'static str,
+    pub(super) handler: Handler,
+}
+
+macro_rules! operations {
+    ($($name:literal => $handler:path;)+) => {
+        /// In the order of names.
+        const OPERATIONS: &[Operation] =
+            &[$(Operation { name: $name, handler: |call, input| Box::pin($handler(call, input)) },)+];
+    };
+}
+
+operations! {
+    "AddTagsToStream" => tags::add;
+    "CreateChannel" => channels::create;
+    "CreateStream" => streams::create;
+    "DecreaseStreamRetentionPeriod" => settings::decrease_retention;
+    "DeleteChannel" => channels::of_none;
+    "DeleteResourcePolicy" => tags::delete_policy;
+    "DeleteStream" => streams::delete;
+    "DeregisterStreamConsumer" => consumers::deregister;
+    "DescribeAccountSettings" => account::describe;
+    "DescribeChannel" => channels::of_none;
+    "DescribeLimits" => describe::describe_limits;
+    "DescribeStream" => describe::describe_stream;
+    "DescribeStreamConsumer" => consumers::describe;
+    "DescribeStreamSummary" => describe::describe_summary;
+    "DisableEnhancedMonitoring" => settings::disable_monitoring;
+    "EnableEnhancedMonitoring" => settings::enable_monitoring;
+    "GetRecords" => read::get_records;
+    "GetResourcePolicy" => tags::get_policy;
+    "GetShardIterator" => read::get_shard_iterator;
+    "IncreaseStreamRetentionPeriod" => settings::increase_retention;
+    "ListChannels" => channels::list;
+    "ListShards" => describe::list_shards;
+    "ListStreamConsumers" => consumers::list;
+    "ListStreams" => describe::list_streams;
+    "ListTagsForResource" => tags::list_of_resource;
+    "ListTagsForStream" => tags::list;
+    "MergeShards" => streams::merge;
+    "PutRecord" => put::put_record;
+    "PutRecords" => put::put_records;
+    "PutResourcePolicy" => tags::put_policy;
+    "RegisterStreamConsumer" => consumers::register;
+    "RemoveTagsFromStream" => tags::remove;
+    "SplitShard" => streams::split;
+    "StartStreamEncryption" => settings::start_encryption;
+    "StopStreamEncryption" => settings::stop_encryption;
+    "SubscribeToShard" => subscribe::subscribe;
+    "TagResource" => tags::tag_resource;
+    "UntagResource" => tags::untag_resource;
+    "UpdateAccountSettings" => account::update;
+    "UpdateChannel" => channels::of_none;
+    "UpdateMaxRecordSize" => settings::update_record_size;
+    "UpdateShardCount" => streams::update_count;
+    "UpdateStreamMode" => settings::update_mode;
+    "UpdateStreamWarmThroughput" => settings::update_warm_throughput;
+}
+
+pub(super) fn find(name: &str) -> Option<&'static Operation> {
+    let at = OPERATIONS.binary_search_by(|operation| operation.name.cmp(name)).ok()?;
+    OPERATIONS.get(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::aws::kinesis::shape;
+
+    #[test]
+    fn every_operation_has_a_shape_and_is_found() {
+        assert!(OPERATIONS.is_sorted_by(|one, other| one.name < other.name), "the search wants an order");
+        for row in OPERATIONS {
+            assert!(find(row.name).is_some() && shape::of_operation(row.name).is_some(), "{}", row.name);
+        }
+        assert!(find("Subscribe").is_none());
+    }
+}

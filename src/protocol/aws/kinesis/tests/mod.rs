@@ -1,0 +1,4 @@
+//! Inputs and errors against what was recorded of AWS.
+
+mod inputs;
+mod words;

@@ -1,0 +1,49 @@
+// The AWS SDK for JavaScript on streams: records in and out, and a subscription over HTTP/2.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+    CreateStreamCommand,
+    DescribeStreamConsumerCommand,
+    GetRecordsCommand,
+    GetShardIteratorCommand,
+    KinesisClient,
+    PutRecordsCommand,
+    RegisterStreamConsumerCommand,
+    SubscribeToShardCommand,
+    waitUntilStreamExists,
+} from "@aws-sdk/client-kinesis";
+
+const client = new KinesisClient({ endpoint: process.env.AWS_ENDPOINT_URL });
+
+test("records are put, read and pushed", async () => {
+    const StreamName = "node";
+    await client.send(new CreateStreamCommand({ StreamName, ShardCount: 1 }));
+    await waitUntilStreamExists({ client, maxWaitTime: 30, minDelay: 1 }, { StreamName });
+    const Records = [1, 2, 3].map((number) => ({ PartitionKey: "key", Data: new TextEncoder().encode(`record ${number}`) }));
+    const put = await client.send(new PutRecordsCommand({ StreamName, Records }));
+    assert.equal(put.FailedRecordCount, 0);
+
+    const position = { StreamName, ShardId: put.Records[0].ShardId, ShardIteratorType: "TRIM_HORIZON" };
+    const { ShardIterator } = await client.send(new GetShardIteratorCommand(position));
+    const read = await client.send(new GetRecordsCommand({ ShardIterator }));
+    assert.deepEqual(read.Records.map((record) => new TextDecoder().decode(record.Data)), ["record 1", "record 2", "record 3"]);
+    assert.ok(read.Records[0].ApproximateArrivalTimestamp instanceof Date);
+
+    const StreamARN = `arn:aws:kinesis:${process.env.AWS_REGION}:${process.env.AWS_ACCOUNT}:stream/${StreamName}`;
+    const { Consumer } = await client.send(new RegisterStreamConsumerCommand({ StreamARN, ConsumerName: "node" }));
+    const { ConsumerARN } = Consumer;
+    const status = async () => (await client.send(new DescribeStreamConsumerCommand({ ConsumerARN }))).ConsumerDescription.ConsumerStatus;
+    while ((await status()) !== "ACTIVE") await new Promise((done) => setTimeout(done, 50));
+
+    const StartingPosition = { Type: "TRIM_HORIZON" };
+    const subscription = await client.send(
+        new SubscribeToShardCommand({ ConsumerARN, ShardId: put.Records[0].ShardId, StartingPosition }),
+    );
+    for await (const { SubscribeToShardEvent: event } of subscription.EventStream) {
+        assert.equal(event.Records.length, 3);
+        assert.equal(event.ContinuationSequenceNumber, put.Records[2].SequenceNumber);
+        break;
+    }
+    client.destroy();
+});
