@@ -118,6 +118,9 @@ pub const SHARD_WRITE_BYTES: u64 = 1 << 20;
 pub const SHARD_WRITE_RECORDS: u64 = 1000;
 pub const SHARD_READ_BYTES: u64 = 2 << 20;
 pub const SHARD_READS: u64 = 5;
+/// Tables of leases, and the bytes of all their items: they live in memory and in every snapshot.
+pub const TABLES_MAX: usize = 1000;
+pub const TABLE_BYTES_MAX: usize = 64 << 20;
 /// Entries and bytes of one call of the native protocol.
 pub const BATCH_ENTRIES: usize = 1000;
 pub const BATCH_BYTES: usize = 8 << 20;

@@ -204,13 +204,14 @@ impl From<GetStatusResponse> for Status {
 
 impl Record for Status {
     const COLUMNS: &'static [&'static str] = {
-        let [storage, log, oldest, scrub] = StorageStatus::COLUMNS;
+        let [storage, log, streams, oldest, scrub] = StorageStatus::COLUMNS;
         &[
             "ready",
             "started",
             "disk",
             storage,
             log,
+            streams,
             oldest,
             scrub,
             "memory",
@@ -227,13 +228,14 @@ impl Record for Status {
             let cut = show_size(recovery.truncated_bytes);
             format!("{} after {before}: {} frames read, {cut} cut", recovery.duration, recovery.replayed_frames)
         });
-        let [storage, log, oldest, scrub] = self.storage.cells();
+        let [storage, log, streams, oldest, scrub] = self.storage.cells();
         vec![
             if self.ready { "yes" } else { "no" }.to_owned(),
             self.start_time.clone(),
             format!("{} used, {} free", show_size(self.disk_used_bytes), show_size(self.disk_free_bytes)),
             storage,
             log,
+            streams,
             oldest,
             scrub,
             show_size(self.memory_bytes),

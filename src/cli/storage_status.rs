@@ -23,6 +23,9 @@ pub(super) struct StorageStatus {
     partitions: Vec<PartitionStatus>,
     scrub: ScrubStatus,
     parked_queues: u64,
+    streams: u64,
+    stream_records: u64,
+    stream_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -69,6 +72,9 @@ impl From<Storage> for StorageStatus {
             partitions: storage.partitions.into_iter().map(PartitionStatus::from).collect(),
             scrub: storage.scrub.unwrap_or_default().into(),
             parked_queues: storage.parked_queues,
+            streams: storage.streams,
+            stream_records: storage.stream_records,
+            stream_bytes: storage.stream_bytes,
         }
     }
 }
@@ -100,10 +106,10 @@ impl From<Scrub> for ScrubStatus {
 }
 
 impl StorageStatus {
-    pub(super) const COLUMNS: [&'static str; 4] = ["storage", "log", "oldest segment", "scrub"];
+    pub(super) const COLUMNS: [&'static str; 5] = ["storage", "log", "streams", "oldest segment", "scrub"];
 
     /// One cell a column.
-    pub(super) fn cells(&self) -> [String; 4] {
+    pub(super) fn cells(&self) -> [String; 5] {
         let state = match self.disk_state {
             "low" => "little space is left: nothing that grows is accepted",
             state => state,
@@ -120,7 +126,9 @@ impl StorageStatus {
             self.index_pages,
             self.parked_queues,
         );
-        [state.to_owned(), log, self.oldest(), self.scrub.show()]
+        let (bytes, records) = (show_size(self.stream_bytes), self.stream_records);
+        let streams = format!("{}: {bytes} in {records} records", self.streams);
+        [state.to_owned(), log, streams, self.oldest(), self.scrub.show()]
     }
 
     fn oldest(&self) -> String {

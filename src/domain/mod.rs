@@ -6,3 +6,4 @@
 pub mod policy;
 pub mod queue;
 pub mod stream;
+pub mod table;

@@ -11,6 +11,7 @@ use crate::{
     domain::{
         queue::Delivery,
         stream::{ShardId, StreamError, create::Create},
+        table,
     },
     engine::{
         definition::{QueueDefinition, QueueOptions},
@@ -138,6 +139,12 @@ pub(crate) enum Command {
         then: Then<Arc<QueueDefinition>>,
     },
     Stream(StreamCommand),
+    // Partition 0: tables of leases.
+    Tables {
+        request: table::Request,
+        limits: table::Limits,
+        answer: Answer<Result<table::Answer, table::TableError>>,
+    },
     // The checkpointer.
     Freeze {
         /// Every page, not only those that changed.

@@ -36,6 +36,11 @@ pub struct StorageFigures {
     pub scrub: ScrubFigures,
     /// Idle ones, which take next to no memory.
     pub parked_queues: u64,
+    pub streams: u64,
+    /// Records that the storage holds.
+    pub stream_records: u64,
+    /// Of their data and keys.
+    pub stream_bytes: u64,
 }
 
 /// What a partition needs of the log.
@@ -100,6 +105,9 @@ fn figures(host: &Host, log: &LogFigures, space: Space, kept: &[Kept]) -> Storag
         partitions: kept.iter().map(|kept| partition(host, log, kept)).collect(),
         scrub: host.scrub.figures(),
         parked_queues: kept.iter().map(|kept| kept.parked_queues).sum(),
+        streams: kept.iter().map(|kept| kept.streams).sum(),
+        stream_records: kept.iter().map(|kept| kept.stream_records).sum(),
+        stream_bytes: kept.iter().map(|kept| kept.stream_bytes).sum(),
     }
 }
 

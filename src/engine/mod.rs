@@ -43,6 +43,7 @@ pub mod scrub;
 #[cfg(test)]
 mod stream_tests;
 pub mod streams;
+pub mod tables;
 #[cfg(test)]
 mod tests;
 mod upkeep;

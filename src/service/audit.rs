@@ -7,7 +7,10 @@ use super::{
     broker::{Caller, Via},
     check,
 };
-use crate::{base::reason::Refusal, domain::policy::action::Effect};
+use crate::{
+    base::{name::Namespace, reason::Refusal},
+    domain::policy::action::Effect,
+};
 use std::fmt;
 
 /// A call that may go on: written down when it administers.
@@ -60,6 +63,9 @@ impl fmt::Display for Shown<'_> {
             Resource::Queue(path, _) => path.fmt(f),
             Resource::Stream(path, _) => path.fmt(f),
             Resource::Namespace(namespace) => write!(f, "namespaces/{namespace}"),
+            Resource::Part(service, Namespace { account, region }, name) => {
+                write!(f, "arn:aws:{service}:{region}:{account}:{name}")
+            }
             Resource::Server => f.write_str("server"),
         }
     }

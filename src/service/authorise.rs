@@ -35,6 +35,8 @@ pub enum Resource<'a> {
     /// With what is set of it, when it exists.
     Stream(&'a StreamPath, Option<&'a Notes>),
     Namespace(&'a Namespace),
+    /// Something that bears no policy of its own: its service, whose it is, and the last part of its arn.
+    Part(&'static str, &'a Namespace, &'a str),
     Server,
 }
 
@@ -115,6 +117,7 @@ impl Broker {
             Resource::Queue(path, _) => ("sqs", &path.region, path.name.as_str()),
             Resource::Stream(path, _) => ("kinesis", &path.region, path.name.as_resource()),
             Resource::Namespace(namespace) => (action.parts().0, &namespace.region, ""),
+            Resource::Part(service, namespace, name) => (service, &namespace.region, name),
             Resource::Server => ("forebay", self.region(), "server"),
         };
         let account = self.owner(caller, action, resource).as_str();
@@ -139,7 +142,7 @@ impl Broker {
         match resource {
             Resource::Queue(path, _) => &path.account,
             Resource::Stream(path, _) => &path.account,
-            Resource::Namespace(namespace) => &namespace.account,
+            Resource::Namespace(namespace) | Resource::Part(_, namespace, _) => &namespace.account,
             // What every client asks before it does anything.
             Resource::Server if action == Action::GetServerInfo => &caller.account,
             Resource::Server => &self.facts.account,
@@ -153,7 +156,7 @@ impl<'a> Resource<'a> {
         match self {
             Self::Queue(_, definition) => definition?.access.as_deref(),
             Self::Stream(_, notes) => notes?.access.as_deref(),
-            Self::Namespace(_) | Self::Server => None,
+            Self::Namespace(_) | Self::Part(..) | Self::Server => None,
         }
     }
 
@@ -161,7 +164,7 @@ impl<'a> Resource<'a> {
         match self {
             Self::Queue(_, definition) => definition.map_or(Tags::None, |queue| Tags::Pairs(&queue.options.tags)),
             Self::Stream(_, notes) => notes.map_or(Tags::None, |notes| Tags::Pairs(&notes.tags)),
-            Self::Namespace(_) | Self::Server => Tags::None,
+            Self::Namespace(_) | Self::Part(..) | Self::Server => Tags::None,
         }
     }
 }

@@ -13,10 +13,13 @@ use crate::{
         reason::{Reason, Refusal},
         stream_name::StreamPath,
     },
-    domain::policy::{
-        action::Scope,
-        decide::{Decision, Ground, Refused, decide},
-        request::{Arn, Tags},
+    domain::{
+        policy::{
+            action::Scope,
+            decide::{Decision, Ground, Refused, decide},
+            request::{Arn, Tags},
+        },
+        table::schema::TableName,
     },
 };
 use std::sync::Arc;
@@ -30,7 +33,7 @@ pub struct Explain {
     pub principal: String,
     /// `sqs:SendMessage`, in any case.
     pub action: String,
-    /// A queue's or a stream's name or arn; for actions on an account, its namespace; for the server's nothing.
+    /// The name or arn of a queue, a stream or a table; for actions on an account, its namespace; for the server's nothing.
     pub resource: String,
     /// Where the call would come from. Empty: nowhere that conditions could ask about.
     pub source_ip: String,
@@ -52,6 +55,8 @@ enum About {
     Queue(QueuePath, Option<Arc<QueueDefinition>>),
     Stream(StreamPath, Option<Arc<Notes>>),
     Namespace(Namespace),
+    /// A table of leases: the last part of its arn.
+    Table(Namespace, String),
     Server,
 }
 
@@ -71,7 +76,7 @@ impl Broker {
         match &about {
             About::Queue(path, _) => self.may_explain(caller, &path.account)?,
             About::Stream(path, _) => self.may_explain(caller, &path.account)?,
-            About::Namespace(namespace) => self.may_explain(caller, &namespace.account)?,
+            About::Namespace(namespace) | About::Table(namespace, _) => self.may_explain(caller, &namespace.account)?,
             About::Server => self.may_explain(caller, &self.facts.account)?,
         }
         let source_ip = match request.source_ip.as_str() {
@@ -128,6 +133,10 @@ impl Broker {
         match action.scope() {
             Scope::Server => Ok(About::Server),
             Scope::Namespace => parse_namespace(caller, resource).map(About::Namespace).map_err(|r| r.at("resource")),
+            Scope::Table => table_of(caller, resource).ok_or_else(|| {
+                let limit = "a table's name, or arn:aws:dynamodb:REGION:ACCOUNT:table/TABLE";
+                check::outside("resource", format!("{:?}", check::shorten(resource)), limit)
+            }),
             Scope::Queue => {
                 let path = match Arn::parse(resource) {
                     Some(arn) => path_of(&arn).ok_or_else(|| not_a_queue(resource))?,
@@ -203,6 +212,7 @@ impl About {
             Self::Queue(path, definition) => Resource::Queue(path, definition.as_deref()),
             Self::Stream(path, notes) => Resource::Stream(path, notes.as_deref()),
             Self::Namespace(namespace) => Resource::Namespace(namespace),
+            Self::Table(namespace, name) => Resource::Part("dynamodb", namespace, name),
             Self::Server => Resource::Server,
         }
     }
@@ -212,6 +222,19 @@ fn path_of(arn: &Arn<'_>) -> Option<QueuePath> {
     let account = AccountId::parse(arn.account).ok().filter(|_| arn.service == "sqs")?;
     let namespace = Namespace { account, region: Region::parse(arn.region).ok()? };
     Some(QueuePath::new(namespace, QueueName::parse(arn.resource).ok()?))
+}
+
+fn table_of(caller: &Caller, resource: &str) -> Option<About> {
+    let (namespace, name) = match Arn::parse(resource) {
+        Some(arn) if arn.service == "dynamodb" => {
+            let (account, region) = (AccountId::parse(arn.account).ok()?, Region::parse(arn.region).ok()?);
+            (Namespace { account, region }, arn.resource.strip_prefix("table/")?.to_owned())
+        }
+        Some(_) => return None,
+        None => (caller.namespace(), resource.to_owned()),
+    };
+    TableName::parse(name.split('/').next()?)?;
+    Some(About::Table(namespace, format!("table/{name}")))
 }
 
 fn not_a_queue(resource: &str) -> Refusal {

@@ -11,6 +11,7 @@
 //! | `create_queue` … `status` | one use case each |
 //! | [`produce`], [`consume`] | streaming sessions |
 //! | [`streams`] | streams: finding, deciding, putting, reading |
+//! | [`tables`], [`metrics`] | what clients of streams need besides them: leases, and a place for their metrics |
 //! | [`sessions`] | what a broken consume call leaves for its successor |
 //!
 //! Absent on purpose: wire formats, HTTP, status codes.
@@ -28,6 +29,7 @@ pub mod delete_queue;
 pub mod explain;
 pub mod get_queue;
 pub mod list_queues;
+pub mod metrics;
 mod ordered;
 pub mod peek;
 pub mod permissions;
@@ -41,6 +43,7 @@ pub mod settings;
 pub mod settle;
 pub mod status;
 pub mod streams;
+pub mod tables;
 pub mod tags;
 pub mod update_queue;
 pub mod verify_storage;

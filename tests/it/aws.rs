@@ -43,7 +43,8 @@ pub(crate) async fn send(address: SocketAddr, head: &str, body: &[u8]) -> Answer
     socket.write_all(body).await.unwrap();
     let mut answer = Vec::new();
     soon(socket.read_to_end(&mut answer)).await.unwrap();
-    read(&String::from_utf8(answer).unwrap())
+    // The one form that is no text is looked at only for the texts in it.
+    read(&String::from_utf8_lossy(&answer))
 }
 
 fn read(answer: &str) -> Answer {

@@ -7,6 +7,7 @@ mod aws;
 mod aws_chunked;
 mod aws_errors;
 mod aws_fuzz;
+mod aws_leases;
 mod aws_sqs;
 mod aws_wire;
 mod backlog;

@@ -1,4 +1,4 @@
-//! Names and headers of entries, for people. A test compares the table with the comments of `entry.proto`.
+//! Names and headers of entries, for people. A test compares the table with the comments of the protos.
 
 use crate::proto::storage::v1 as wire;
 use prost::Message;
@@ -7,7 +7,7 @@ use std::fmt::Debug;
 type Show = fn(&[u8]) -> String;
 
 /// By kind: the name, and how the header is shown.
-const KINDS: [(u8, &str, Show); 17] = [
+const KINDS: [(u8, &str, Show); 21] = [
     (1, "SENT", decoded::<wire::SentHeader>),
     (2, "RECEIVED", decoded::<wire::ReceivedHeader>),
     (3, "VISIBILITY_CHANGED", decoded::<wire::VisibilityChangedHeader>),
@@ -25,6 +25,10 @@ const KINDS: [(u8, &str, Show); 17] = [
     (15, "RELOCATED", decoded::<wire::RelocatedHeader>),
     (20, "QUEUE_DEFINED", decoded::<wire::QueueDefinition>),
     (21, "QUEUE_REMOVED", decoded::<wire::QueueRemovedHeader>),
+    (40, "TABLE_DEFINED", decoded::<wire::TableDefinition>),
+    (41, "TABLE_REMOVED", decoded::<wire::TableRemovedHeader>),
+    (42, "ITEM_WRITTEN", decoded::<wire::ItemMap>),
+    (43, "ITEM_REMOVED", decoded::<wire::ItemRemovedHeader>),
 ];
 
 /// What an entry is called; its number where the kind is newer than this program.
@@ -63,7 +67,9 @@ mod tests {
 
     /// The kinds that the proto names: "Kind 1, SENT" and "and kind 11, QUEUE_OPENED".
     fn named_in_the_proto() -> Vec<(u8, String)> {
-        let proto = include_str!("../../../proto/forebay/storage/v1/entry.proto").to_lowercase();
+        let entries = include_str!("../../../proto/forebay/storage/v1/entry.proto");
+        let proto =
+            format!("{entries}{}", include_str!("../../../proto/forebay/storage/v1/table.proto")).to_lowercase();
         let mut kinds = Vec::new();
         for comment in proto.lines().filter(|line| line.starts_with("// ")) {
             for part in comment.split("kind ").skip(1) {

@@ -1,6 +1,6 @@
 //! The table of actions: everything a caller can ask for, by the name that policies, refusals and logs use.
 //!
-//! What Amazon SQS and Kinesis have too bears its name, so that policies written for them hold here; the rest is `forebay:`. A batch is
+//! What a service of AWS has too bears its name, so that policies written for it hold here; the rest is `forebay:`. A batch is
 //! its single action, whichever protocol it came by.
 
 /// Who may be given an action.
@@ -17,6 +17,8 @@ pub enum Reach {
 pub enum Scope {
     Queue,
     Stream,
+    /// Of leases.
+    Table,
     /// An account in a region.
     Namespace,
     Server,
@@ -139,6 +141,28 @@ actions! {
     ListAccessKeys = "forebay:ListAccessKeys", Owner, Namespace, Changes;
     RevokeAccessKey = "forebay:RevokeAccessKey", Owner, Namespace, Changes;
     ExplainAccess = "forebay:ExplainAccess", Owner, Namespace, Uses;
+    CreateTable = "dynamodb:CreateTable", Owner, Table, Changes;
+    DescribeTable = "dynamodb:DescribeTable", Owner, Table, Uses;
+    ListTables = "dynamodb:ListTables", Owner, Namespace, Uses;
+    UpdateTable = "dynamodb:UpdateTable", Owner, Table, Changes;
+    DeleteTable = "dynamodb:DeleteTable", Owner, Table, Changes;
+    UpdateTableExpiry = "dynamodb:UpdateTimeToLive", Owner, Table, Changes;
+    DescribeTableExpiry = "dynamodb:DescribeTimeToLive", Owner, Table, Uses;
+    UpdateTableRecovery = "dynamodb:UpdateContinuousBackups", Owner, Table, Changes;
+    DescribeTableRecovery = "dynamodb:DescribeContinuousBackups", Owner, Table, Uses;
+    TagTable = "dynamodb:TagResource", Owner, Table, Changes;
+    UntagTable = "dynamodb:UntagResource", Owner, Table, Changes;
+    ListTableTags = "dynamodb:ListTagsOfResource", Owner, Table, Uses;
+    GetItem = "dynamodb:GetItem", Owner, Table, Uses;
+    PutItem = "dynamodb:PutItem", Owner, Table, Uses;
+    UpdateItem = "dynamodb:UpdateItem", Owner, Table, Uses;
+    DeleteItem = "dynamodb:DeleteItem", Owner, Table, Uses;
+    CheckItem = "dynamodb:ConditionCheckItem", Owner, Table, Uses;
+    BatchGetItem = "dynamodb:BatchGetItem", Owner, Table, Uses;
+    BatchWriteItem = "dynamodb:BatchWriteItem", Owner, Table, Uses;
+    ScanTable = "dynamodb:Scan", Owner, Table, Uses;
+    QueryTable = "dynamodb:Query", Owner, Table, Uses;
+    PutMetricData = "cloudwatch:PutMetricData", Owner, Namespace, Uses;
 }
 
 impl Action {
@@ -161,7 +185,11 @@ mod tests {
     fn every_action_has_a_name_of_its_own_and_is_found_by_it_in_any_case() {
         for action in Action::ALL {
             let (service, what) = action.parts();
-            assert!(["sqs", "kinesis", "sts", "forebay"].contains(&service) && !what.is_empty(), "{}", action.as_str());
+            assert!(
+                ["sqs", "kinesis", "sts", "forebay", "dynamodb", "cloudwatch"].contains(&service) && !what.is_empty(),
+                "{}",
+                action.as_str()
+            );
             assert_eq!(Action::parse(&action.as_str().to_uppercase()), Some(*action));
         }
         assert_eq!(Action::parse("sqs:SendMessages"), None);

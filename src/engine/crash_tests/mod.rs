@@ -7,6 +7,7 @@
 //! | `load` | clients: they send, receive, settle, purge and redrive, and tell the oracle |
 //! | `stream` | the same for a stream |
 //! | `keeping` | operators: backups, and checks of the storage |
+//! | `leases` | tables of leases, on a machine of their own |
 //! | `random` | power cuts at random calls, several in a row, from a seed |
 //! | `every_call` | one script, and a power cut at each of its calls |
 //!
@@ -19,6 +20,7 @@
 
 mod every_call;
 mod keeping;
+mod leases;
 mod load;
 pub(super) mod machine;
 mod oracle;

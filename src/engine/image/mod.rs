@@ -14,7 +14,10 @@ use crate::{
         name::QueuePath,
         time::Timestamp,
     },
-    domain::queue::{Head, Page},
+    domain::{
+        queue::{Head, Page},
+        table::TablesImage,
+    },
     engine::{
         definition::QueueDefinition,
         journal::OutboxItem,
@@ -37,6 +40,8 @@ pub(crate) struct PartitionImage {
     pub(crate) streams: Vec<StreamImage>,
     /// Partition 0 only.
     pub(crate) stream_catalog: Option<StreamCatalogImage>,
+    /// Partition 0 only.
+    pub(crate) tables: Option<TablesImage>,
     /// Frames below this hold nothing that lives.
     pub(crate) oldest: Lsn,
     /// What the log holds of messages that live, about.

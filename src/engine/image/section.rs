@@ -6,10 +6,11 @@ use crate::{
         id::{Lsn, PartitionId, QueueId},
         time::Timestamp,
     },
+    domain::table::TablesImage,
     engine::{
         journal::{
             DecodeError, OutboxItem, definition_from, definition_to, item_from, item_to, path_from,
-            stream_definition_from, stream_definition_to, stream_image_from, stream_image_to,
+            stream_definition_from, stream_definition_to, stream_image_from, stream_image_to, tables_from, tables_to,
         },
         streams::{catalog::StreamCatalogImage, state::StreamImage},
     },
@@ -29,6 +30,7 @@ pub(crate) struct Section {
     pub(crate) catalog: Option<CatalogImage>,
     pub(crate) streams: Vec<StreamImage>,
     pub(crate) stream_catalog: Option<StreamCatalogImage>,
+    pub(crate) tables: Option<TablesImage>,
 }
 
 /// What a section says of a queue.
@@ -62,6 +64,7 @@ pub(crate) fn encode_section(image: &PartitionImage, page_lsns: &BTreeMap<(Queue
         catalog: image.catalog.as_ref().map(catalog_to),
         streams: image.streams.iter().map(stream_image_to).collect(),
         stream_catalog: image.stream_catalog.as_ref().map(stream_catalog_to),
+        tables: image.tables.as_ref().map(tables_to),
     };
     message.encode_to_vec()
 }
@@ -82,6 +85,7 @@ pub(crate) fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
         catalog: image.catalog.map(catalog_from).transpose()?,
         streams: image.streams.into_iter().map(stream_image_from).collect::<Result<_, _>>()?,
         stream_catalog: image.stream_catalog.map(stream_catalog_from).transpose()?,
+        tables: image.tables.map(tables_from).transpose()?,
     })
 }
 

@@ -7,6 +7,7 @@ use super::{
     record::Record,
     sent::{RelocatedHeader, SentHeader},
     streams::{change_from, stream_definition_from},
+    tables,
 };
 use crate::{
     base::{
@@ -126,7 +127,7 @@ fn decode_stream(entry: &StoredEntry) -> Result<Record, DecodeError> {
         kind::STREAM_CLOSED => Record::StreamClosed(stream),
         kind::STREAM_DEFINED => Record::StreamDefined(definition()?),
         kind::STREAM_REMOVED => Record::StreamRemoved(stream),
-        unknown => return Err(DecodeError::UnknownKind(unknown)),
+        _ => Record::Table(tables::decode(entry)?),
     })
 }
 

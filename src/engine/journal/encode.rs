@@ -5,6 +5,7 @@ use super::{
     kind,
     record::Record,
     streams::{change_to, stream_definition_to},
+    tables,
 };
 use crate::{
     base::{
@@ -87,6 +88,7 @@ pub(crate) fn push(frame: &mut FrameBuilder, record: &Record) -> Location {
             push_message(frame, kind::STREAM_DEFINED, definition.id.0, 0, &stream_definition_to(definition))
         }
         Record::StreamRemoved(id) => push_bare(frame, kind::STREAM_REMOVED, id.0, 0),
+        Record::Table(event) => tables::push(frame, event),
     }
 }
 
@@ -120,7 +122,13 @@ fn push_event(frame: &mut FrameBuilder, queue: QueueId, event: &Event) -> Locati
     }
 }
 
-fn push_message(frame: &mut FrameBuilder, kind: u8, target: u64, seq: u64, header: &impl prost::Message) -> Location {
+pub(super) fn push_message(
+    frame: &mut FrameBuilder,
+    kind: u8,
+    target: u64,
+    seq: u64,
+    header: &impl prost::Message,
+) -> Location {
     frame.push(kind, target, seq, |out| out.extend_from_slice(&header.encode_to_vec()), &[])
 }
 

@@ -23,3 +23,7 @@ pub(super) const STREAM_OPENED: u8 = 32;
 pub(super) const STREAM_CLOSED: u8 = 33;
 pub(super) const STREAM_DEFINED: u8 = 34;
 pub(super) const STREAM_REMOVED: u8 = 35;
+pub(super) const TABLE_DEFINED: u8 = 40;
+pub(super) const TABLE_REMOVED: u8 = 41;
+pub(super) const ITEM_WRITTEN: u8 = 42;
+pub(super) const ITEM_REMOVED: u8 = 43;

@@ -11,6 +11,7 @@ mod kind;
 mod record;
 mod sent;
 mod streams;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -22,3 +23,4 @@ pub(crate) use encode::{push, push_relocated, push_sent, redrive_ended_to, redri
 pub(crate) use header::{definition_from, definition_to, item_from, item_to, path_from, settings_from, settings_to};
 pub(crate) use record::{OutboxItem, OutboxReason, Record};
 pub(crate) use streams::{stream_definition_from, stream_definition_to, stream_image_from, stream_image_to};
+pub(crate) use tables::{tables_from, tables_to};

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         queue::{event::Event, settings::Settings},
         stream::event::Appended,
+        table,
     },
     engine::{
         definition::QueueDefinition,
@@ -58,6 +59,8 @@ pub(crate) enum Record {
     StreamDefined(Arc<StreamDefinition>),
     /// Partition 0: a stream was deleted.
     StreamRemoved(StreamId),
+    /// Partition 0: something happened to a table of leases.
+    Table(table::event::Event),
 }
 
 /// A message on its way from one queue to another. Lives from the entry that moved it until its target has it.

@@ -17,6 +17,9 @@ pub(crate) struct Kept {
     /// The frame that is furthest back, the queue that needs it, and when the message was sent.
     pub(crate) oldest: Option<(Lsn, QueueId, Timestamp)>,
     pub(crate) parked_queues: u64,
+    pub(crate) streams: u64,
+    pub(crate) stream_records: u64,
+    pub(crate) stream_bytes: u64,
 }
 
 impl Worker {
@@ -28,7 +31,13 @@ impl Worker {
             bytes: self.state.outbox.values().map(|item| u64::from(item.size)).sum(),
             oldest: moving.min_by_key(|(lsn, ..)| *lsn),
             parked_queues: self.state.queues.parked() as u64,
+            streams: self.state.streams.len() as u64,
+            ..Kept::default()
         };
+        for shard in self.state.streams.values().flat_map(|state| state.stream.shards()) {
+            kept.stream_records += shard.stored_records();
+            kept.stream_bytes += shard.stored_bytes();
+        }
         for (id, figures) in self.state.queues.figures() {
             kept.messages += figures.messages;
             kept.bytes += figures.bytes;

@@ -13,6 +13,7 @@ mod refusal;
 mod relocation;
 pub(crate) mod state;
 mod streams;
+mod tables;
 mod timers;
 mod transfers;
 mod waiters;

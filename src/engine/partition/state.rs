@@ -5,7 +5,10 @@
 
 use crate::{
     base::id::{Location, Lsn, PartitionId, StreamId},
-    domain::queue::event::{Event, MoveReason, Moved},
+    domain::{
+        queue::event::{Event, MoveReason, Moved},
+        table::Tables,
+    },
     engine::{
         catalog::Catalog,
         image::{PartitionImage, Section},
@@ -37,6 +40,8 @@ pub(crate) struct State {
     pub(crate) parts: StreamParts,
     /// Streams that went: a start finds what they left.
     pub(crate) streams_gone: Vec<StreamId>,
+    /// Of partition 0, like the catalog.
+    pub(crate) tables: Tables,
 }
 
 impl State {
@@ -52,6 +57,7 @@ impl State {
             stream_catalog: StreamCatalog::default(),
             parts,
             streams_gone: Vec::new(),
+            tables: Tables::default(),
         }
     }
 
@@ -80,6 +86,7 @@ impl State {
             stream_catalog: section.stream_catalog.map(StreamCatalog::from_image).unwrap_or_default(),
             parts,
             streams_gone: Vec::new(),
+            tables: section.tables.map(Tables::from_image).unwrap_or_default(),
         })
     }
 
@@ -132,6 +139,7 @@ impl State {
             }
             Record::StreamDefined(definition) => self.stream_catalog.apply_defined(definition),
             Record::StreamRemoved(id) => self.stream_catalog.apply_removed(*id),
+            Record::Table(event) => self.tables.apply(event),
         }
     }
 
@@ -168,6 +176,7 @@ impl State {
             catalog: (self.partition == PartitionId(0)).then(|| self.catalog.image()),
             streams: self.streams.values().map(StreamState::image).collect(),
             stream_catalog: (self.partition == PartitionId(0)).then(|| self.stream_catalog.image()),
+            tables: (self.partition == PartitionId(0)).then(|| self.tables.image()),
             oldest: oldest.unwrap_or(lsn.next()),
             live_bytes,
         }

@@ -226,6 +226,7 @@ impl Worker {
             Command::Standing { below, from, answer } => self.standing(below, from, &answer),
             Command::Relocate { moves, then } => self.relocate(moves, then),
             Command::Kept { answer } => self.kept(answer),
+            Command::Tables { request, limits, answer } => self.ask_tables(&request, &limits, answer),
         }
     }
 

@@ -88,7 +88,9 @@ fn holder(face: &AwsFace, parts: &Parts, body: &Received, service: Service, via:
     };
     let secret = key.secret.as_ref().ok_or_else(|| denied(Some(id), via, &common::UNRECOGNIZED_CLIENT, UNKNOWN))?;
     let verified = match body {
-        Received::Whole(body) => face.verifier.verify(&claim, &head, body, secret.expose(), now),
+        Received::Whole(body) | Received::Packed { sent: body, .. } => {
+            face.verifier.verify(&claim, &head, body, secret.expose(), now)
+        }
         Received::Chunked(body) => face.verifier.verify_chunked(&claim, &head, body, secret.expose(), now),
     };
     verified.map_err(unproved)?;
@@ -103,6 +105,8 @@ fn signing_name(service: Service) -> &'static str {
         Service::Sqs => "sqs",
         Service::Sts => "sts",
         Service::Kinesis => "kinesis",
+        Service::DynamoDb => "dynamodb",
+        Service::CloudWatch => "monitoring",
     }
 }
 

@@ -4,7 +4,10 @@ use super::{
     errors::{self, Service},
     fault::Fault,
     table::Operation,
-    wire::writer::{Form, Writer},
+    wire::{
+        cbor,
+        writer::{Form, Writer},
+    },
 };
 use crate::{
     base::reason::Refusal,
@@ -20,6 +23,9 @@ pub(super) fn namespace(service: Service) -> &'static str {
         Service::Sqs => "http://queue.amazonaws.com/doc/2012-11-05/",
         Service::Kinesis => "http://kinesis.amazonaws.com/doc/2013-12-02/",
         Service::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
+        Service::CloudWatch => "http://monitoring.amazonaws.com/doc/2010-08-01/",
+        // Speaks JSON only.
+        Service::DynamoDb => "",
     }
 }
 
@@ -74,7 +80,7 @@ impl Call {
         let mut writer = Writer::with_capacity(self.form, bytes + 64);
         let name = self.operation.name;
         match self.form {
-            Form::Json => writer.structure(members),
+            Form::Json | Form::Cbor => writer.structure(members),
             Form::Xml => {
                 self.open(&mut writer);
                 writer.raw(&format!("<{name}Result>"));
@@ -97,6 +103,7 @@ impl Call {
         let mut writer = Writer::new(self.form);
         match self.form {
             Form::Json => {}
+            Form::Cbor => return Reply(cbor::texts(&[])),
             Form::Xml => {
                 self.open(&mut writer);
                 self.close(&mut writer);

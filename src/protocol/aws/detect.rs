@@ -13,8 +13,16 @@ use http::{
 };
 
 pub(super) const TARGET: &str = "x-amz-target";
+const SMITHY: &str = "smithy-protocol";
 const SQS_VERSION: &str = "2012-11-05";
 const STS_VERSION: &str = "2011-06-15";
+const CLOUDWATCH_VERSION: &str = "2010-08-01";
+/// What the targets of each service begin with.
+const TARGETS: [(&str, Service); 3] = [
+    ("AmazonSQS", Service::Sqs),
+    ("DynamoDB_20120810", Service::DynamoDb),
+    ("GraniteServiceVersion20100801", Service::CloudWatch),
+];
 /// Far more than any operation has. Each takes memory before anybody knows who calls.
 const PARAMETERS_MAX: usize = 10_000;
 
@@ -38,6 +46,9 @@ pub(super) fn detect<'a>(parts: &'a Parts, body: &'a [u8]) -> Asked<'a> {
     if let Some(target) = parts.headers.get(TARGET) {
         return Asked { form: writer::Form::Json, parameters: Form::default(), operation: by_target(target) };
     }
+    if let Some(operation) = by_path(parts) {
+        return Asked { form: writer::Form::Cbor, parameters: Form::default(), operation };
+    }
     let form = if wants_json(parts) { writer::Form::QueryJson } else { writer::Form::Xml };
     let query = parts.uri.query().unwrap_or_default().as_bytes();
     let body = if parts.method == http::Method::POST && is_form(parts) { body } else { b"" };
@@ -52,11 +63,26 @@ pub(super) fn detect<'a>(parts: &'a Parts, body: &'a [u8]) -> Asked<'a> {
 }
 
 fn by_target(target: &HeaderValue) -> Result<&'static Operation, Fault> {
-    let found = target.to_str().ok().and_then(|target| target.split_once('.')).and_then(|(prefix, name)| {
-        let service = (prefix == "AmazonSQS").then_some(Service::Sqs)?;
-        table::find(service, name)
-    });
+    let found = target
+        .to_str()
+        .ok()
+        .and_then(|target| target.split_once('.'))
+        .and_then(|(prefix, name)| table::find(service_of(prefix)?, name));
     found.ok_or_else(|| Fault::new(&common::UNKNOWN_TARGET, ""))
+}
+
+fn service_of(target: &str) -> Option<Service> {
+    TARGETS.into_iter().find(|(known, _)| *known == target).map(|(_, service)| service)
+}
+
+/// Smithy's second RPC protocol names both in the path: `/service/SERVICE/operation/OPERATION`.
+fn by_path(parts: &Parts) -> Option<Result<&'static Operation, Fault>> {
+    let (target, name) = parts.uri.path().strip_prefix("/service/")?.split_once("/operation/")?;
+    let kind = parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let is_cbor = parts.headers.contains_key(SMITHY) || kind == Some(b"application/cbor");
+    // SQS takes the first part of such a path for an account.
+    let service = service_of(target).filter(|service| is_cbor && *service == Service::CloudWatch)?;
+    Some(table::find(service, name).ok_or_else(|| Fault::new(&common::UNKNOWN_TARGET, "")))
 }
 
 fn by_action(parts: &Parts, parameters: &Form<'_>) -> Result<&'static Operation, Fault> {
@@ -66,9 +92,11 @@ fn by_action(parts: &Parts, parameters: &Form<'_>) -> Result<&'static Operation,
     let service = match parameters.get("Version").unwrap_or_default() {
         SQS_VERSION => Some(Service::Sqs),
         STS_VERSION => Some(Service::Sts),
+        CLOUDWATCH_VERSION => Some(Service::CloudWatch),
         version => match scope(parts).as_deref() {
             Some("sqs") => Some(Service::Sqs),
             Some("sts") => Some(Service::Sts),
+            Some("monitoring") => Some(Service::CloudWatch),
             None if version.is_empty() => Some(Service::Sqs),
             _ => None,
         },

@@ -48,7 +48,7 @@ pub(super) async fn answer(
     let asked = detect::detect(parts, body.content());
     let form = asked.form;
     match messages(face, parts, body, asked, connection, request_id).await {
-        Ok(body) => Answer { status: StatusCode::OK, kind: kind_of(form), body, query_error: None },
+        Ok(body) => Answer { status: StatusCode::OK, kind: kind_of(form), body, query_error: None, is_summed: false },
         Err(fault) => faulty(&fault, form, Service::Sqs, request_id),
     }
 }
@@ -70,7 +70,7 @@ fn health(face: &AwsFace, is_localstack: bool) -> Answer {
         w.plain("version", env!("CARGO_PKG_VERSION"));
     });
     let status = if is_draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    Answer { status, kind: "application/json", body: writer.finish().into(), query_error: None }
+    Answer { status, kind: "application/json", body: writer.finish().into(), query_error: None, is_summed: false }
 }
 
 /// The messages of a queue, as an answer to ReceiveMessage. An SDK may ask by that very operation.
@@ -90,7 +90,7 @@ async fn messages(
     let caller = access::caller(face, parts, body, Service::Sqs, connection)?;
     let json;
     let input = match asked.form {
-        Form::Json => {
+        Form::Json | Form::Cbor => {
             json = Json::parse(body.content()).map_err(|error| common::malformed(error.to_string()))?;
             Input::Json(&json)
         }

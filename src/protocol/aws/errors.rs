@@ -1,6 +1,9 @@
 //! The one table from reasons to the codes of each AWS service. A reason without a row does not compile.
 
-use super::fault::{Fault, Kind, common};
+use super::{
+    dynamodb::kinds as dynamodb,
+    fault::{Fault, Kind, common},
+};
 use crate::base::reason::{Reason, Refusal, Remedy};
 
 /// The services that share a refusal's reasons and spell them differently.
@@ -9,6 +12,8 @@ pub enum Service {
     Sqs,
     Sts,
     Kinesis,
+    DynamoDb,
+    CloudWatch,
 }
 
 /// What SQS calls its errors.
@@ -55,7 +60,8 @@ pub fn kind(service: Service, reason: Reason) -> &'static Kind {
     match service {
         Service::Sqs => of_sqs(reason),
         // What Kinesis says of streams stands with its operations; this is for what all services share.
-        Service::Sts | Service::Kinesis => of_sts(reason),
+        Service::Sts | Service::CloudWatch | Service::Kinesis => of_sts(reason),
+        Service::DynamoDb => of_dynamodb(reason),
     }
 }
 
@@ -108,7 +114,7 @@ fn of_sqs(reason: Reason) -> &'static Kind {
     }
 }
 
-/// STS knows no queues: what it could refuse is told by what the caller can do about it.
+/// STS and CloudWatch know no queues: what it could refuse is told by what the caller can do about it.
 fn of_sts(reason: Reason) -> &'static Kind {
     match reason.remedy() {
         Remedy::Denied if reason == Reason::AccessDenied => &common::ACCESS_DENIED,
@@ -116,6 +122,18 @@ fn of_sts(reason: Reason) -> &'static Kind {
         Remedy::RetryAfter(_) => &common::UNAVAILABLE,
         Remedy::Report => &common::INTERNAL,
         Remedy::FixRequest | Remedy::Gone | Remedy::ChangeState => &common::INVALID_PARAMETER_VALUE,
+    }
+}
+
+/// Tables refuse in words of their own: this is what the broker refuses.
+fn of_dynamodb(reason: Reason) -> &'static Kind {
+    match reason.remedy() {
+        Remedy::Denied if reason == Reason::AccessDenied => &common::ACCESS_DENIED,
+        Remedy::Denied => &common::UNRECOGNIZED_CLIENT,
+        Remedy::RetryAfter(_) if reason == Reason::ThroughputExceeded => &dynamodb::THROTTLED,
+        Remedy::RetryAfter(_) => &common::UNAVAILABLE,
+        Remedy::Report => &common::INTERNAL,
+        Remedy::FixRequest | Remedy::Gone | Remedy::ChangeState => &dynamodb::VALIDATION,
     }
 }
 
@@ -139,7 +157,7 @@ mod tests {
 
     #[test]
     fn every_reason_has_codes_that_fit_its_remedy() {
-        for service in [Service::Sqs, Service::Sts] {
+        for service in [Service::Sqs, Service::Sts, Service::DynamoDb, Service::CloudWatch] {
             for reason in Reason::ALL {
                 let kind = kind(service, *reason);
                 assert!(!kind.query_code.is_empty() && kind.json_type.contains('#'), "{reason:?}");

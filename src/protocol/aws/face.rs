@@ -10,8 +10,9 @@ use super::{
     kinesis,
     sigv4::Verifier,
     wire::{
-        body,
+        body, cbor,
         chunked::{self, Chunked},
+        gzip::{self, GzipError},
         input::Input,
         json::Json,
         writer::Form,
@@ -45,6 +46,9 @@ use tokio::time::timeout;
 
 const REQUEST_ID: &str = "x-amzn-requestid";
 const QUERY_ERROR: &str = "x-amzn-query-error";
+const CRC32: &str = "x-amz-crc32";
+const SMITHY: &str = "smithy-protocol";
+const CBOR: &str = "application/cbor";
 const TRACE_ID: &str = "x-amzn-trace-id";
 const EXPOSED: &str = "x-amzn-RequestId,x-amzn-ErrorType,x-amzn-query-error,x-amz-request-id,x-amz-id-2,Date";
 /// How long a body may take.
@@ -71,6 +75,11 @@ pub struct AwsFace {
 /// The body of a request, as it came.
 pub(super) enum Received {
     Whole(Bytes),
+    /// Packed by the client. What was signed is what was sent.
+    Packed {
+        sent: Bytes,
+        content: Bytes,
+    },
     Chunked(Chunked),
 }
 
@@ -78,7 +87,7 @@ impl Received {
     /// What the client had to say.
     pub(super) fn content(&self) -> &Bytes {
         match self {
-            Self::Whole(body) => body,
+            Self::Whole(body) | Self::Packed { content: body, .. } => body,
             Self::Chunked(body) => &body.content,
         }
     }
@@ -90,14 +99,23 @@ pub(super) struct Answer {
     pub(super) kind: &'static str,
     pub(super) body: Bytes,
     pub(super) query_error: Option<HeaderValue>,
+    /// Its CRC goes along.
+    pub(super) is_summed: bool,
 }
 
 impl Answer {
     fn into_response(self) -> Response<Full<Bytes>> {
+        let sum = self.is_summed.then(|| crc32fast::hash(&self.body));
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        if self.kind == CBOR {
+            headers.insert(SMITHY, HeaderValue::from_static("rpc-v2-cbor"));
+        }
+        if let Some(sum) = sum {
+            headers.insert(CRC32, HeaderValue::from(sum));
+        }
         if let Some(code) = self.query_error {
             headers.insert(QUERY_ERROR, code);
         }
@@ -191,7 +209,8 @@ impl AwsFace {
         let (form, service) = (asked.form, asked.service());
         match self.handle(parts, &body, asked, connection, request_id).await {
             Ok(Reply(body)) => {
-                Answer { status: StatusCode::OK, kind: kind_of(form), body: body.into(), query_error: None }
+                let is_summed = service == Service::DynamoDb;
+                Answer { status: StatusCode::OK, kind: kind_of(form), body: body.into(), query_error: None, is_summed }
             }
             Err(fault) => faulty(&fault, form, service, request_id),
         }
@@ -223,6 +242,10 @@ impl AwsFace {
                 json = Json::parse(body.content()).map_err(|error| common::malformed(error.to_string()))?;
                 Input::Json(&json)
             }
+            Form::Cbor => {
+                json = cbor::parse(body.content()).map_err(|error| common::malformed(error.to_string()))?;
+                Input::Json(&json)
+            }
             Form::Xml | Form::QueryJson => Input::Form(asked.parameters),
         };
         (operation.handler)(&call, &input).await
@@ -232,7 +255,7 @@ impl AwsFace {
     pub(super) async fn received(&self, parts: &Parts, body: Incoming) -> Result<Received, Fault> {
         let slow = || Fault::new(&common::REQUEST_TIMEOUT, "The request's body took too long.");
         let body = timeout(BODY_MAX, self.read(body)).await.unwrap_or_else(|_| Err(slow()));
-        body.and_then(|body| unpacked(&parts.headers, body))
+        body.and_then(|body| unpacked(&parts.headers, body, self.max_request_bytes))
     }
 
     async fn read(&self, mut body: Incoming) -> Result<Bytes, Fault> {
@@ -266,7 +289,15 @@ impl AwsFace {
     }
 }
 
-fn unpacked(headers: &HeaderMap, body: Bytes) -> Result<Received, Fault> {
+fn unpacked(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Received, Fault> {
+    match gzip::unpack(headers, &body, most) {
+        Ok(Some(content)) => return Ok(Received::Packed { sent: body, content }),
+        Ok(None) => {}
+        Err(GzipError::Malformed) => return Err(common::malformed("The request's body is not gzip.")),
+        Err(GzipError::TooLarge) => {
+            return Err(Fault::new(&common::TOO_LARGE, format!("The request is larger than {most} bytes.")));
+        }
+    }
     match chunked::unpack(headers, &body) {
         Ok(Some(chunked)) => Ok(Received::Chunked(chunked)),
         Ok(None) => Ok(Received::Whole(body)),
@@ -279,6 +310,7 @@ pub(super) fn kind_of(form: Form) -> &'static str {
         Form::Json => "application/x-amz-json-1.0",
         Form::Xml => "text/xml",
         Form::QueryJson => "application/json",
+        Form::Cbor => CBOR,
     }
 }
 
@@ -286,11 +318,14 @@ pub(super) fn kind_of(form: Form) -> &'static str {
 pub(super) fn faulty(fault: &Fault, form: Form, service: Service, request_id: &str) -> Answer {
     tracing::debug!(request_id, code = fault.kind.query_code, "{}", fault.message);
     let code = format!("{};{}", fault.kind.query_code, fault.kind.party());
+    // For clients of services that spoke Query before.
+    let is_compatible = matches!(form, Form::Json | Form::Cbor) && service != Service::DynamoDb;
     Answer {
         status: StatusCode::from_u16(fault.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         kind: kind_of(form),
         body: fault.body(form, namespace(service), request_id).into(),
-        query_error: (form == Form::Json).then(|| HeaderValue::try_from(code).ok()).flatten(),
+        is_summed: service == Service::DynamoDb,
+        query_error: is_compatible.then(|| HeaderValue::try_from(code).ok()).flatten(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why a call failed, as the AWS protocols tell it: a kind with its codes, and a text. How each form spells it.
 
 use super::wire::{
+    cbor,
     writer::{Form, Writer},
     xml,
 };
@@ -36,11 +37,19 @@ pub struct Fault {
     pub kind: &'static Kind,
     /// Empty: the kind says it all.
     pub message: Cow<'static, str>,
+    /// Further members of the answer in JSON; null: none.
+    pub more: serde_json::Value,
 }
 
 impl Fault {
     pub(super) fn new(kind: &'static Kind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), more: serde_json::Value::Null }
+    }
+
+    /// With the members of an object.
+    #[must_use]
+    pub(super) fn with(self, more: serde_json::Value) -> Self {
+        Self { more, ..self }
     }
 
     fn query_message(&self) -> &str {
@@ -51,10 +60,14 @@ impl Fault {
     pub(super) fn body(&self, form: Form, namespace: &str, request_id: &str) -> Vec<u8> {
         let mut writer = Writer::new(form);
         match form {
+            Form::Cbor => return cbor::texts(&[("__type", self.kind.json_type), ("message", &self.message)]),
             Form::Json => writer.structure(|w| {
                 w.plain("__type", self.kind.json_type);
                 if !self.message.is_empty() {
                     w.text("message", &self.message);
+                }
+                for (name, value) in self.more.as_object().into_iter().flatten() {
+                    w.raw(&format!(",\"{name}\":{value}"));
                 }
             }),
             Form::QueryJson => writer.structure(|w| {

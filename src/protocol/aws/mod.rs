@@ -10,7 +10,7 @@
 //! | `access` | who calls |
 //! | [`sigv4`] | signatures |
 //! | `wire` | the forms: JSON, Query, XML, CBOR |
-//! | `sqs`, `sts` | the operations |
+//! | `sqs`, `sts`, `dynamodb`, `cloudwatch` | the operations |
 //! | `kinesis` | a face of its own below this one: streams in JSON 1.1 and CBOR |
 //! | `emulator` | endpoints for people who come from emulators |
 //!
@@ -18,7 +18,9 @@
 
 mod access;
 mod call;
+mod cloudwatch;
 mod detect;
+mod dynamodb;
 mod emulator;
 pub mod errors;
 pub mod face;

@@ -23,6 +23,9 @@ pub(super) fn storage(figures: StorageFigures) -> Storage {
         partitions: figures.partitions.into_iter().map(partition).collect(),
         scrub: Some(scrub(figures.scrub)),
         parked_queues: figures.parked_queues,
+        streams: figures.streams,
+        stream_records: figures.stream_records,
+        stream_bytes: figures.stream_bytes,
     }
 }
 

@@ -13,7 +13,7 @@ use base64::{
 use std::borrow::Cow;
 
 /// Base64 with or without padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(in crate::protocol::aws) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
@@ -61,6 +61,18 @@ impl Input<'_> {
                 Some(Json::Null | Json::Flag(_) | Json::List(_) | Json::Object(_)) => {
                     Err(common::malformed(format!("{name} is not a whole number")))
                 }
+            },
+        }
+    }
+
+    /// A structure inside of this one; `None` when it was not sent.
+    pub(in crate::protocol::aws) fn part(&self, name: &str) -> Read<Option<Input<'_>>> {
+        match self {
+            Self::Form(form) => Ok(form.mentions(name).then(|| Input::Form(form.part(name)))),
+            Self::Json(input) => match input.member(name) {
+                None => Ok(None),
+                Some(found) if found.as_members().is_some() => Ok(Some(Input::Json(found))),
+                Some(_) => Err(common::malformed(format!("{name} is not a structure"))),
             },
         }
     }

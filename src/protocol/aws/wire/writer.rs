@@ -14,6 +14,8 @@ pub(in crate::protocol::aws) enum Form {
     Xml,
     /// Query, answered in JSON with the names of the XML.
     QueryJson,
+    /// Smithy's second RPC protocol; only operations that answer nothing have it.
+    Cbor,
 }
 
 /// A member's name in JSON and in XML.
