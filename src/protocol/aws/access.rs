@@ -104,9 +104,9 @@ fn signing_name(service: Service) -> &'static str {
     match service {
         Service::Sqs => "sqs",
         Service::Sts => "sts",
+        Service::Kinesis => "kinesis",
         Service::DynamoDb => "dynamodb",
         Service::CloudWatch => "monitoring",
-        Service::Kinesis => "kinesis",
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     fault::Fault,
     table::Operation,
     wire::{
-        cbor_json,
+        cbor,
         writer::{Form, Writer},
     },
 };
@@ -103,7 +103,7 @@ impl Call {
         let mut writer = Writer::new(self.form);
         match self.form {
             Form::Json => {}
-            Form::Cbor => return Reply(cbor_json::texts(&[])),
+            Form::Cbor => return Reply(cbor::texts(&[])),
             Form::Xml => {
                 self.open(&mut writer);
                 self.close(&mut writer);

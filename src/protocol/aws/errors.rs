@@ -11,9 +11,9 @@ use crate::base::reason::{Reason, Refusal, Remedy};
 pub enum Service {
     Sqs,
     Sts,
+    Kinesis,
     DynamoDb,
     CloudWatch,
-    Kinesis,
 }
 
 /// What SQS calls its errors.

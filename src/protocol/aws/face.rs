@@ -10,7 +10,7 @@ use super::{
     kinesis,
     sigv4::Verifier,
     wire::{
-        body, cbor_json,
+        body, cbor,
         chunked::{self, Chunked},
         gzip::{self, GzipError},
         input::Input,
@@ -243,7 +243,7 @@ impl AwsFace {
                 Input::Json(&json)
             }
             Form::Cbor => {
-                json = cbor_json::parse(body.content()).map_err(|error| common::malformed(error.to_string()))?;
+                json = cbor::parse(body.content()).map_err(|error| common::malformed(error.to_string()))?;
                 Input::Json(&json)
             }
             Form::Xml | Form::QueryJson => Input::Form(asked.parameters),

@@ -1,7 +1,7 @@
 //! Why a call failed, as the AWS protocols tell it: a kind with its codes, and a text. How each form spells it.
 
 use super::wire::{
-    cbor_json,
+    cbor,
     writer::{Form, Writer},
     xml,
 };
@@ -60,7 +60,7 @@ impl Fault {
     pub(super) fn body(&self, form: Form, namespace: &str, request_id: &str) -> Vec<u8> {
         let mut writer = Writer::new(form);
         match form {
-            Form::Cbor => return cbor_json::texts(&[("__type", self.kind.json_type), ("message", &self.message)]),
+            Form::Cbor => return cbor::texts(&[("__type", self.kind.json_type), ("message", &self.message)]),
             Form::Json => writer.structure(|w| {
                 w.plain("__type", self.kind.json_type);
                 if !self.message.is_empty() {

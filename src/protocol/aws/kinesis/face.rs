@@ -2,6 +2,7 @@
 
 use super::{
     call::{Call, Outcome},
+    cbor,
     convert::convert,
     fault::{self, Encoding},
     shape,
@@ -16,7 +17,6 @@ use crate::protocol::{
         fault::Fault,
         wire::{
             body::{AwsBody, Events},
-            cbor,
             json::Json,
             value::Value,
         },

@@ -1,13 +1,11 @@
 //! Why a call failed, as Kinesis tells it: names without a namespace, and one body for JSON and CBOR.
 
+use super::cbor;
 use crate::{
     base::reason::{Reason, Refusal, Remedy},
     protocol::aws::{
         fault::{Fault, Kind, common},
-        wire::{
-            cbor,
-            value::{Members, Said, Value},
-        },
+        wire::value::{Members, Said, Value},
     },
 };
 use std::borrow::Cow;

@@ -8,11 +8,13 @@
 //! | [`target`], [`token`], [`words`] | which stream, iterators, what streams refuse in the words of AWS |
 //! | [`shape`], [`convert`], [`validate`] | what the operations take in, and what is wrong with an input |
 //! | [`fault`] | the errors |
+//! | [`cbor`] | the form that the SDK for Java speaks |
 //!
 //! Absent on purpose: rules of streams, the engine.
 
 mod account;
 mod call;
+mod cbor;
 mod channels;
 mod consumers;
 mod convert;

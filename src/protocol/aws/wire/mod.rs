@@ -7,18 +7,17 @@
 //! | [`input`] | reads members of a request, whichever form it has |
 //! | [`writer`] | writes members of an answer, in the form the caller understands |
 //! | [`xml`] | escaping |
-//! | [`value`], [`cbor`] | one value model of requests and answers, in JSON and CBOR |
+//! | [`value`] | one value model of requests and answers, for the services that speak both JSON and CBOR |
 //! | [`events`] | the framing of a stream of events |
 //! | [`body`] | the body of an answer, whole or in events |
 //! | [`digest`] | the MD5s that clients compare |
-//! | [`cbor_json`] | CBOR, read like JSON |
+//! | [`cbor`] | CBOR, read like JSON |
 //! | [`chunked`], [`gzip`] | bodies in chunks with signatures or trailers, and packed ones |
 //!
 //! Absent on purpose: what members an operation has.
 
 pub(super) mod body;
 pub(super) mod cbor;
-pub(super) mod cbor_json;
 pub(super) mod chunked;
 pub(super) mod digest;
 pub(super) mod events;

@@ -3,12 +3,13 @@
 use crate::protocol::aws::{
     fault::Fault,
     kinesis::{
+        cbor,
         convert::convert,
         fault::{self, Encoding},
         shape,
         validate::validate,
     },
-    wire::{cbor, json::Json, value::Value},
+    wire::{json::Json, value::Value},
 };
 use bytes::Bytes;
 use regex::Regex;
