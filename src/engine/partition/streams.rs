@@ -9,7 +9,7 @@ use crate::{
         time::Timestamp,
     },
     domain::stream::{
-        ShardId,
+        ShardId, StreamError,
         event::Event,
         put::Put,
         settings::{Encryption, Mode},
@@ -42,6 +42,20 @@ fn no_stream() -> Refusal {
     Refusal::new(Reason::StreamNotFound, "the stream does not exist any more")
 }
 
+/// Whether the same record can be stored later.
+fn comes_again(error: &PutError) -> bool {
+    match error {
+        PutError::Throttled(_) | PutError::Stream(StreamError::NotActive { .. }) => true,
+        PutError::Refused(refusal) => refusal.retry_delay().is_some(),
+        PutError::Stream(_) => false,
+    }
+}
+
+fn sequence_gap(sequence: u64) -> Refusal {
+    let message = format!("a record before sequence {sequence} was refused for now: it has to be stored first");
+    Refusal::new(Reason::SequenceGap, message).with("sequence", sequence)
+}
+
 impl Worker {
     pub(super) fn execute_for_streams(&mut self, command: StreamCommand) {
         match command {
@@ -65,12 +79,17 @@ impl Worker {
         }
         let mut results = Vec::with_capacity(batch.records.len());
         let first = batch.producer.as_ref().map_or(0, |(_, first)| *first);
+        // A producer's record that was refused for now comes again, so none behind it may be stored before.
+        let mut is_gap = false;
         for (sequence, record) in (first..).zip(&batch.records) {
             if self.make_room().is_none() {
                 return;
             }
             let producer = batch.producer.as_ref().map(|(id, _)| (id, sequence));
-            results.push(self.put_one(stream, record, producer));
+            let result =
+                if is_gap { Err(sequence_gap(sequence).into()) } else { self.put_one(stream, record, producer) };
+            is_gap |= producer.is_some() && result.as_ref().is_err_and(comes_again);
+            results.push(result);
         }
         self.reply(Box::new(move || drop(answer.send(Ok(results)))));
         self.follow_load(stream);

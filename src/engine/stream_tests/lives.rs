@@ -2,7 +2,7 @@
 
 use super::support::{change, cursor, follow, put, read_all, read_on, record, stream, stream_path};
 use crate::{
-    base::reason::Reason,
+    base::{reason::Reason, time::Clock as _},
     domain::stream::{Position, ShardId, StreamError, hash::HashKey},
     engine::{
         client::Engine,
@@ -13,6 +13,7 @@ use crate::{
         },
         tests::{abandon, options, start_with},
     },
+    runtime::SystemClock,
     storage::{log::LogOptions, shard::SegmentRule},
 };
 use std::{path::Path, time::Duration};
@@ -88,15 +89,21 @@ async fn positions_lead_to_the_same_records_before_and_after_they_left_the_log()
     let stored = put(&engine, &handle, texts(0..40).iter().map(|text| record("k", text)).collect()).await;
     let number = stored[10].stored.expect("stored").1;
     let other = stream(&engine, "other", 1).await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let later = SystemClock.now();
+    put(&engine, &handle, vec![record("k", "r40")]).await;
     for _ in 0..2 {
         for (position, from) in [(Position::At(number), 10), (Position::After(number), 11), (Position::TrimHorizon, 0)]
         {
             let at = cursor(&engine, &handle, 0, position).await;
-            assert_eq!(read_on(&engine, &handle, at).await.0, texts(from..40), "{position:?}");
+            assert_eq!(read_on(&engine, &handle, at).await.0, texts(from..41), "{position:?}");
         }
+        // By time too, also when the log holds none of them any more.
+        let at_time = cursor(&engine, &handle, 0, Position::AtTime(later)).await;
+        assert_eq!(read_on(&engine, &handle, at_time).await.0, texts(40..41));
         // Enough checkpoints with something to say, and the records go over to a segment.
         let segments = dir.path().join("shards").join(format!("{:016x}", handle.id().0));
-        while !segments.exists() {
+        while handle.feed.oldest().is_some() || !segments.exists() {
             put(&engine, &other, vec![record("k", "more")]).await;
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -125,6 +132,22 @@ async fn a_producer_that_repeats_itself_stores_nothing_twice() {
     assert_eq!(repeated, [true, false]);
     let found = follow(&engine, &handle).await.expect("read");
     assert_eq!((found["a"].len(), found["b"].len()), (1, 2));
+    engine.close();
+}
+
+#[tokio::test]
+async fn behind_a_record_that_is_refused_for_now_a_producer_stores_nothing() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let log = LogOptions { segment_bytes: 8 << 20, ..options(dir.path()).log };
+    let engine = start_with(&EngineOptions { log, ..small(dir.path()) });
+    let handle = stream(&engine, "s", 1).await;
+    let large = "x".repeat(600 << 10);
+    let records = vec![record("k", &large), record("k", &large), record("k", "small")];
+    let batch = PutBatch { records, producer: Some(("p".into(), 1)) };
+    let results = engine.put_records(&handle, batch).await.expect("put");
+    assert!(results[0].is_ok() && matches!(results[1], Err(PutError::Throttled(_))), "{results:?}");
+    assert!(matches!(&results[2], Err(PutError::Refused(refusal)) if refusal.reason == Reason::SequenceGap));
+    assert_eq!(engine.stream_producer_sequence(&handle, "p".into()).await, Ok(1), "the second one can come again");
     engine.close();
 }
 

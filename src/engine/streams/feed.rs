@@ -171,7 +171,7 @@ impl Feed {
     pub(super) fn seek(&self, shard: ShardId, moment: Timestamp) -> Result<u64, Option<Arc<ShardReader>>> {
         let inner = self.read();
         let Some(shown) = inner.shards.get(&shard) else { return Err(None) };
-        let is_in_tail = shown.tail.oldest().is_none_or(|place| place.arrival < moment) || inner.segments.is_none();
+        let is_in_tail = shown.tail.oldest().is_some_and(|place| place.arrival < moment) || inner.segments.is_none();
         if is_in_tail { Ok(shown.tail.seek(moment)) } else { Err(inner.segments.clone()) }
     }
 
