@@ -2,8 +2,9 @@
 use prost::Message as _;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "proto/forebay/queue/v1/queue_service.proto",
+    "proto/forebay/stream/v1/stream_service.proto",
     "proto/forebay/admin/v1/admin_service.proto",
     "proto/forebay/access/v1/access_service.proto",
     "proto/forebay/storage/v1/image.proto",
@@ -19,6 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes(".forebay.queue.v1.Message.body")
         .bytes(".forebay.queue.v1.ReceivedMessage.body")
+        .bytes(".forebay.stream.v1.RecordInput.data")
+        .bytes(".forebay.stream.v1.Record.data")
         .compile_fds(descriptors)?;
     Ok(())
 }

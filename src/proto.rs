@@ -17,6 +17,13 @@ pub mod queue {
     }
 }
 
+/// `StreamService`.
+pub mod stream {
+    pub mod v1 {
+        tonic::include_proto!("forebay.stream.v1");
+    }
+}
+
 /// `AdminService`.
 pub mod admin {
     pub mod v1 {

@@ -183,3 +183,10 @@ pub const PARK_AFTER: Duration = Duration::from_millis(if cfg!(test) { 10 } else
 /// Messages of a page. One that waits takes a few hundred bytes to a few thousand, one in motion some 16 KiB. Small in the unit tests, so that
 /// their few messages fill several.
 pub const PAGE_MESSAGES: u64 = if cfg!(test) { 8 } else { 256 };
+/// Of one page or delivery of a stream.
+pub const READ_RECORDS_MAX: u32 = 5000;
+/// Data and partition keys of one page: with all that comes with each record it stays a response frame.
+pub const READ_BYTES_MAX: usize = 1 << 20;
+/// Records that a member of a group may have delivered and not committed, if it does not say.
+pub const GROUP_RECORDS_DEFAULT: u32 = 10_000;
+pub const SESSION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);

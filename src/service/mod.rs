@@ -38,6 +38,7 @@ pub mod purge_queue;
 pub mod receive;
 pub mod redrive;
 pub mod send;
+mod sequences;
 pub mod sessions;
 pub mod settings;
 pub mod settle;

@@ -1,11 +1,5 @@
 //! A session that sends many messages: batches go to the engine as they come, one behind the other, and are
 //! acknowledged in order when they are stored.
-//!
-//! With a producer id the sequences are deduplicated by the engine, across sessions and restarts: whatever is not above
-//! the highest sequence stored counts as stored. So nothing may be stored above a sequence that was refused but may be
-//! sent again. A sequence that skips ahead inside a session is an error of the session: something of the client's is
-//! missing. And when the engine refuses a batch for now, what follows it is refused as a gap until that batch comes
-//! again. An entry that can never be stored leaves its sequence behind.
 
 use super::{
     attributes,
@@ -14,20 +8,18 @@ use super::{
     check,
     ordered::Ordered,
     send::{self, Checked, Message},
+    sequences::{Sequences, send_around},
     words::{EntryResult, QueueDefinition, SentMessage},
 };
 use crate::{
-    base::reason::{Reason, Refusal, Remedy},
+    base::reason::Refusal,
     engine::{
         client::Engine,
         message::{NewMessage, SendBatch},
     },
 };
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -52,9 +44,7 @@ pub struct ProduceSession {
     broker: Arc<Broker>,
     caller: Caller,
     queue: Arc<QueueDefinition>,
-    producer: Option<Arc<str>>,
-    /// The lowest sequence that was refused for now; 0: none.
-    missing: Arc<AtomicU64>,
+    sequences: Sequences,
     /// The highest sequence stored when the session opened.
     last_sequence: u64,
     /// The highest sequence that may come next.
@@ -81,8 +71,7 @@ impl Broker {
             broker: self.clone(),
             caller: caller.clone(),
             queue,
-            producer,
-            missing: Arc::new(AtomicU64::new(0)),
+            sequences: Sequences::new(producer),
             last_sequence,
             next_sequence: last_sequence.saturating_add(1),
             outstanding: Ordered::default(),
@@ -115,7 +104,7 @@ impl ProduceSession {
     pub fn push(&mut self, first_sequence: u64, messages: Vec<Message>) -> Result<(), Refusal> {
         self.broker.authorise_still(&self.caller, Action::Send, &self.queue)?;
         send::check_batch(&messages).map_err(in_batch)?;
-        self.follow(first_sequence, messages.len() as u64)?;
+        self.sequences.follow(&mut self.next_sequence, first_sequence, messages.len())?;
         let bytes = weight(&messages);
         self.outstanding_bytes += bytes;
         let count = messages.len();
@@ -129,8 +118,7 @@ impl ProduceSession {
             engine: self.broker.engine.clone(),
             queue: self.queue.clone(),
             first_sequence,
-            producer: self.producer.clone(),
-            missing: self.missing.clone(),
+            sequences: self.sequences.clone(),
             sender: self.caller.principal.clone(),
         };
         if refused.is_empty() {
@@ -140,8 +128,13 @@ impl ProduceSession {
             });
         } else {
             let refused = refused.into_iter().map(|(index, refusal)| (index, in_batch(refusal))).collect();
+            let batch = Arc::new(batch);
             self.outstanding.push(async move {
-                let results = Arc::new(batch).send_around(good, refused, count).await;
+                let send = |offset, stretch| {
+                    let batch = batch.clone();
+                    async move { batch.send(offset, stretch).await }
+                };
+                let results = send_around(good, refused, count, send).await;
                 (Acked { first_sequence, results }, bytes)
             });
         }
@@ -153,24 +146,6 @@ impl ProduceSession {
         let Poll::Ready((acked, bytes)) = self.outstanding.poll_next(cx) else { return Poll::Pending };
         self.outstanding_bytes = self.outstanding_bytes.saturating_sub(bytes);
         Poll::Ready(acked)
-    }
-
-    /// Repeating what was sent is fine, skipping is not.
-    fn follow(&mut self, first: u64, count: u64) -> Result<(), Refusal> {
-        if self.producer.is_none() {
-            return Ok(());
-        }
-        if first == 0 {
-            return Err(check::outside("batch.first_sequence", first, "1 or more with a producer_id"));
-        }
-        if first > self.next_sequence {
-            let expected = self.next_sequence;
-            let message = format!("the batch begins with sequence {first}, expected is {expected} at most");
-            let refusal = Refusal::new(Reason::SequenceGap, message).at("batch.first_sequence");
-            return Err(refusal.with("value", first).with("limit", expected));
-        }
-        self.next_sequence = self.next_sequence.max(first.saturating_add(count));
-        Ok(())
     }
 }
 
@@ -190,95 +165,17 @@ struct Batch {
     engine: Engine,
     queue: Arc<QueueDefinition>,
     first_sequence: u64,
-    producer: Option<Arc<str>>,
-    missing: Arc<AtomicU64>,
+    sequences: Sequences,
     sender: Arc<str>,
 }
 
 impl Batch {
     /// Sends entries that follow each other, the first at `offset` of the batch. One result an entry.
-    ///
-    /// What decides about order happens in the first poll: the look at `missing`, the engine's taking the command, and
-    /// its refusal when it cannot.
     async fn send(&self, offset: usize, messages: Vec<NewMessage>) -> Vec<EntryResult<SentMessage>> {
         let count = messages.len();
         let sequence = self.first_sequence.saturating_add(offset as u64);
-        if let Err(refusal) = self.check_gap(sequence) {
-            return vec![Err(refusal); count];
-        }
-        let producer = self.producer.clone().map(|producer| (producer, sequence));
-        match self.engine.send(&self.queue, SendBatch { messages, sender: self.sender.clone(), producer }).await {
-            Ok(results) => {
-                let for_now = |result: &EntryResult<SentMessage>| result.as_ref().is_err_and(may_be_sent_again);
-                if let Some(index) = results.iter().position(for_now) {
-                    self.note_missing(sequence.saturating_add(index as u64));
-                }
-                results
-            }
-            Err(refusal) => {
-                self.note_missing(sequence);
-                vec![Err(refusal); count]
-            }
-        }
-    }
-
-    fn note_missing(&self, sequence: u64) {
-        if self.producer.is_some() {
-            // Batches are refused in order, so that the first is the lowest.
-            let _ = self.missing.compare_exchange(0, sequence, Ordering::Relaxed, Ordering::Relaxed);
-        }
-    }
-
-    fn check_gap(&self, sequence: u64) -> Result<(), Refusal> {
-        let missing = self.missing.load(Ordering::Relaxed);
-        if missing == 0 {
-            return Ok(());
-        }
-        if sequence <= missing {
-            self.missing.store(0, Ordering::Relaxed);
-            return Ok(());
-        }
-        let message =
-            format!("sequence {sequence} cannot be stored before {missing}, which was refused: send that again");
-        Err(Refusal::new(Reason::SequenceGap, message).at("batch.first_sequence").with("limit", missing))
-    }
-
-    /// Sends the good entries around the refused ones, stretch by stretch, because sequences in a call have no gaps.
-    async fn send_around(
-        self: Arc<Self>,
-        good: Vec<NewMessage>,
-        refused: Vec<(usize, Refusal)>,
-        count: usize,
-    ) -> Vec<EntryResult<SentMessage>> {
-        // All stretches start together, so that no later batch comes between them.
-        let mut stretches = Ordered::default();
-        let mut good = good.into_iter();
-        let mut offset = 0;
-        for end in refused.iter().map(|(index, _)| *index).chain([count]) {
-            let stretch: Vec<_> = good.by_ref().take(end - offset).collect();
-            if !stretch.is_empty() {
-                let (batch, start) = (self.clone(), offset);
-                stretches.push(async move { batch.send(start, stretch).await });
-            }
-            offset = end + 1;
-        }
-        let mut results = Vec::with_capacity(count);
-        let mut refused = refused.into_iter().peekable();
-        while results.len() < count {
-            match refused.next_if(|(index, _)| *index == results.len()) {
-                Some((_, refusal)) => results.push(Err(refusal)),
-                None => results.extend(stretches.next().await),
-            }
-        }
-        results
-    }
-}
-
-/// Whether the same entry can be stored later.
-fn may_be_sent_again(refusal: &Refusal) -> bool {
-    match refusal.reason.remedy() {
-        Remedy::RetryAfter(_) | Remedy::Report | Remedy::ChangeState => true,
-        Remedy::FixRequest | Remedy::Gone | Remedy::Denied => false,
+        let batch = SendBatch { messages, sender: self.sender.clone(), producer: self.sequences.from(sequence) };
+        self.sequences.send(sequence, count, self.engine.send(&self.queue, batch)).await
     }
 }
 

@@ -1,6 +1,9 @@
 //! Every reason of the error table is provoked over the wire, or listed with why not.
 
-use crate::broker::{TestBroker, ack, grouped, message, seconds, settle, start, start_limited};
+use crate::{
+    broker::{TestBroker, ack, grouped, message, seconds, settle, start, start_limited},
+    grpc_streams,
+};
 use forebay::{
     base::reason::Reason,
     proto::{
@@ -11,6 +14,10 @@ use forebay::{
             produce_request::{Batch, Frame, Open},
             queue_service_client::QueueServiceClient,
             settlement::Outcome,
+        },
+        stream::v1::{
+            self as streams,
+            reshard_stream_request::{Change, Split},
         },
     },
     protocol::port::serve::ServerOptions,
@@ -32,6 +39,9 @@ const LISTED: &[(Reason, &str)] = &[
     (Reason::ActionNotShared, "permissions are added by label in the AWS protocol only"),
     (Reason::TooManyAccessKeys, "needs 10,000 keys"),
     (Reason::BackupRunning, "needs a backup that still runs; the log's tests hold a pin"),
+    (Reason::TooManyStreams, "needs 10,000 streams"),
+    (Reason::StreamPartExists, "consumers are registered in the AWS protocol only"),
+    (Reason::GroupFenced, "a member that lost its shards hears of it in a frame: see grpc_streams.rs"),
     (Reason::Internal, "is a bug"),
 ];
 
@@ -178,6 +188,45 @@ async fn of_streams(broker: &TestBroker) -> Vec<String> {
     reasons
 }
 
+async fn of_shards(broker: &TestBroker) -> Vec<String> {
+    let mut client = grpc_streams::client(broker).await;
+    let create = |stream_id: &str, tags: usize| {
+        let tags = (0..tags).map(|number| (number.to_string(), String::new())).collect();
+        let stream = Some(streams::Stream { tags, ..Default::default() });
+        streams::CreateStreamRequest { stream_id: stream_id.into(), stream, shard_count: 1, ..Default::default() }
+    };
+    let split = |shard_id: &str| {
+        let split = Split { shard_id: shard_id.into(), new_starting_hash_key: String::new() };
+        streams::ReshardStreamRequest { stream: "events".into(), change: Some(Change::Split(split)) }
+    };
+    let get = streams::GetStreamRequest { name: "events".into(), view: 0 };
+    let mut reasons =
+        vec![reason(client.get_stream(get).await), reason(client.create_stream(create("tags", 51)).await)];
+    client.create_stream(create("events", 0)).await.unwrap();
+    reasons.push(reason(client.create_stream(create("events", 0)).await));
+    reasons.push(reason(client.reshard_stream(split("7")).await));
+    let group = streams::GetGroupRequest { name: "events/groups/none".into() };
+    reasons.push(reason(client.get_group(group).await));
+    let large = "x".repeat(900 << 10);
+    let records = vec![
+        grpc_streams::record("k", &large),
+        grpc_streams::record("k", &large),
+        grpc_streams::record("k", &"x".repeat(2 << 20)),
+    ];
+    for result in grpc_streams::put(&mut client, "events", records).await {
+        if let streams::put_result::Result::Error(error) = result {
+            reasons.push(error.reason);
+        }
+    }
+    client.reshard_stream(split("0")).await.unwrap();
+    reasons.push(reason(client.reshard_stream(split("0")).await));
+    while reasons.last().is_some_and(|last| last != "STREAM_STATE_FORBIDS") {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        reasons.push(reason(client.reshard_stream(split("0")).await));
+    }
+    reasons
+}
+
 async fn of_keys(broker: &TestBroker) -> Vec<String> {
     let mut stranger = QueueServiceClient::new(broker.stranger().await);
     let mut client = AccessServiceClient::new(broker.channel().await);
@@ -223,6 +272,7 @@ async fn every_reason_is_provoked_or_listed() {
     provoked.extend(of_leases(&broker).await);
     provoked.extend(of_redrives(&broker).await);
     provoked.extend(of_streams(&broker).await);
+    provoked.extend(of_shards(&broker).await);
     provoked.extend(of_backups(&broker).await);
     provoked.extend(of_keys(&broker).await);
     provoked.extend(of_limits().await);

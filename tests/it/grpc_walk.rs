@@ -17,18 +17,18 @@ use tonic_types::StatusExt;
 type Asking = Pin<Box<dyn Future<Output = Status>>>;
 
 /// A bad request, the field it is refused for, and words of the limit.
-struct Row {
+pub(crate) struct Row {
     ask: Box<dyn FnOnce(Wire, &'static str) -> Asking>,
     field: &'static str,
     limit: &'static str,
 }
 
-fn bad<M: Message + 'static>(request: M, field: &'static str, limit: &'static str) -> Row {
+pub(crate) fn bad<M: Message + 'static>(request: M, field: &'static str, limit: &'static str) -> Row {
     Row { ask: Box::new(|channel, path| Box::pin(refused(channel, path, vec![request]))), field, limit }
 }
 
 /// Frames of a stream, of which the last is bad.
-fn bad_stream<M: Message + 'static>(frames: Vec<M>, field: &'static str, limit: &'static str) -> Row {
+pub(crate) fn bad_stream<M: Message + 'static>(frames: Vec<M>, field: &'static str, limit: &'static str) -> Row {
     Row { ask: Box::new(|channel, path| Box::pin(refused(channel, path, frames))), field, limit }
 }
 
@@ -472,6 +472,7 @@ async fn every_rpc_refuses_bad_input_with_the_field_and_the_limit() {
     let broker = start().await;
     broker.create("orders", wire::Queue::default()).await;
     broker.create("jobs.fifo", wire::Queue::default()).await;
+    crate::grpc_streams::stream(&mut crate::grpc_streams::client(&broker).await, "events", 1).await;
     let channel = broker.channel().await;
     let rpcs = rpcs();
     assert!(rpcs.len() >= 22, "{rpcs:?}");
@@ -480,6 +481,7 @@ async fn every_rpc_refuses_bad_input_with_the_field_and_the_limit() {
         let rows = match service.rsplit('.').next() {
             Some("AdminService") => admin_rows(method),
             Some("AccessService") => access_rows(method),
+            Some("StreamService") => crate::stream_walk::rows(method),
             _ => queue_rows(method),
         };
         assert_eq!(rows.is_some(), has_fields, "{path} takes fields and has no rows, or the other way round");

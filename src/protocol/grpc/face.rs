@@ -7,12 +7,14 @@ use super::{
     dispatch::{Dispatch, Finish},
     errors,
     queue_service::QueueApi,
+    stream_service::StreamApi,
 };
 use crate::{
     base::reason::Refusal,
     proto::{
         FILE_DESCRIPTOR_SET, access::v1::access_service_server::AccessServiceServer,
         admin::v1::admin_service_server::AdminServiceServer, queue::v1::queue_service_server::QueueServiceServer,
+        stream::v1::stream_service_server::StreamServiceServer,
     },
     protocol::port::{connections::Connections, drain::DrainControl, serve::ServerOptions},
     service::broker::Broker,
@@ -24,8 +26,13 @@ use tonic::{body::Body, codec::CompressionEncoding, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 /// The names health answers for; "" is the server as a whole.
-const HEALTH_NAMES: [&str; 4] =
-    ["", "forebay.queue.v1.QueueService", "forebay.admin.v1.AdminService", "forebay.access.v1.AccessService"];
+const HEALTH_NAMES: [&str; 5] = [
+    "",
+    "forebay.queue.v1.QueueService",
+    "forebay.stream.v1.StreamService",
+    "forebay.admin.v1.AdminService",
+    "forebay.access.v1.AccessService",
+];
 
 /// Everything native that a port answers; clones share it.
 #[derive(Clone)]
@@ -89,6 +96,10 @@ fn dispatch(shared: &Arc<Shared>, health: &HealthReporter, options: &ServerOptio
         .max_decoding_message_size(options.max_request_bytes)
         .max_encoding_message_size(usize::MAX)
         .accept_compressed(CompressionEncoding::Gzip);
+    let stream = StreamServiceServer::new(StreamApi { shared: shared.clone() })
+        .max_decoding_message_size(options.max_request_bytes)
+        .max_encoding_message_size(usize::MAX)
+        .accept_compressed(CompressionEncoding::Gzip);
     let admin = AdminServiceServer::new(AdminApi { shared: shared.clone() })
         .max_decoding_message_size(options.max_request_bytes)
         .accept_compressed(CompressionEncoding::Gzip);
@@ -103,6 +114,7 @@ fn dispatch(shared: &Arc<Shared>, health: &HealthReporter, options: &ServerOptio
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let others = Routes::new(admin)
+        .add_service(stream)
         .add_service(access)
         .add_service(health)
         .add_service(reflection().build_v1().map_err(io::Error::other)?)

@@ -6,8 +6,10 @@
 //! | `dispatch` | from a path to a service; gRPC-Web beside it; deadlines |
 //! | `call` | who calls, over which connection, under which request id |
 //! | [`errors`] | the one table from reasons to codes, and the details of a status |
-//! | `queue_service`, `produce`, `consume`, `admin_service`, `access_service` | the rpcs |
-//! | `convert`, `queues`, `messages`, [`access`] | between wire messages and the services' structs |
+//! | `queue_service`, `consume`, `admin_service`, `access_service` | the rpcs |
+//! | `stream_service`, `stream_follow`, `stream_join` | those of streams |
+//! | `produce`, `queue_produce`, `stream_produce` | `Produce`, and how it is spelled for messages and for records |
+//! | `convert`, `queues`, `messages`, `streams`, [`access`] | between wire messages and the services' structs |
 //!
 //! Absent on purpose: rules of queues, the engine, sockets.
 
@@ -22,7 +24,13 @@ pub mod errors;
 pub mod face;
 mod messages;
 mod produce;
+mod queue_produce;
 mod queue_service;
 mod queues;
 mod storage;
+mod stream_follow;
+mod stream_join;
+mod stream_produce;
+mod stream_service;
+mod streams;
 mod verify;

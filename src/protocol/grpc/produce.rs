@@ -1,108 +1,130 @@
-//! `Produce`: batches go on to the session as they come, answers leave in order.
+//! `Produce`, of queues and of streams: batches go on to the session as they come, answers leave in order.
 //!
 //! The stream is polled by the connection itself: no task and no channel stand between a frame and the engine. A client
 //! that does not read its answers is not read from either.
 
-use super::{call::Call, convert, errors, messages, queues};
+use super::{call::Call, errors};
 use crate::{
-    base::{
-        limits,
-        reason::{Reason, Refusal},
-    },
-    proto::queue::v1::{
-        self as wire, ProduceRequest, ProduceResponse,
-        produce_request::Frame as Said,
-        produce_response::{Acked, Draining, Frame, Opened},
-    },
+    base::reason::{Reason, Refusal},
     protocol::port::drain::DrainControl,
-    service::{
-        broker::draining,
-        produce::{OpenProduce, ProduceSession},
-    },
+    service::broker::draining,
 };
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio_stream::{Stream, StreamExt};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Status, Streaming};
 
-type Opening = Pin<Box<dyn Future<Output = Result<(ProduceSession, Streaming<ProduceRequest>), Refusal>> + Send>>;
+/// What a client says.
+pub(super) enum Said<K: Kind> {
+    Open(K::Open),
+    Batch(K::Batch),
+}
 
-enum State {
-    Opening(Opening),
-    Open(Box<Open>),
+/// What it is told.
+pub(super) enum Told<K: Kind> {
+    Opened { last_sequence: u64, max_outstanding_bytes: u64 },
+    Acked(K::Acked),
+    Draining { grace: Duration },
+}
+
+/// Whose entries are produced: how frames are spelled, and the session that takes them.
+pub(super) trait Kind: Sized + Send + 'static {
+    type Request: Send + 'static;
+    type Response;
+    type Open: Send;
+    type Batch;
+    type Acked;
+    type Session: Send + 'static;
+
+    /// None: the frame is empty.
+    fn read(request: Self::Request) -> Option<Said<Self>>;
+    fn spell(told: Told<Self>) -> Self::Response;
+    fn begin(call: &Call, open: Self::Open) -> impl Future<Output = Result<Self::Session, Refusal>> + Send;
+    /// The last sequence stored, and the bytes that may be outstanding.
+    fn opened(session: &Self::Session) -> (u64, u64);
+    fn push(session: &mut Self::Session, batch: Self::Batch) -> Result<(), Refusal>;
+    fn poll_acked(session: &mut Self::Session, cx: &mut Context<'_>) -> Poll<Self::Acked>;
+    fn has_room(session: &Self::Session) -> bool;
+    fn is_settled(session: &Self::Session) -> bool;
+}
+
+type Opened<K> = (<K as Kind>::Session, Streaming<<K as Kind>::Request>);
+type Opening<K> = Pin<Box<dyn Future<Output = Result<Opened<K>, Refusal>> + Send>>;
+
+enum State<K: Kind> {
+    Opening(Opening<K>),
+    Open(Box<Open<K>>),
     Ended,
 }
 
-struct Open {
-    session: ProduceSession,
-    frames: Streaming<ProduceRequest>,
+struct Open<K: Kind> {
+    session: K::Session,
+    frames: Streaming<K::Request>,
     /// The client sends nothing more, or nothing more is read.
     is_done: bool,
     /// What ends the call once everything outstanding is answered.
     refusal: Option<Refusal>,
 }
 
-pub(super) struct ProduceStream {
-    call: std::sync::Arc<Call>,
-    state: State,
+pub(super) struct ProduceStream<K: Kind> {
+    call: Arc<Call>,
+    state: State<K>,
     drain: DrainControl,
     /// `None` once the client was told.
     draining: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
-impl ProduceStream {
-    pub(super) fn new(call: Call, frames: Streaming<ProduceRequest>, drain: DrainControl) -> Self {
-        let call = std::sync::Arc::new(call);
+impl<K: Kind> ProduceStream<K> {
+    pub(super) fn new(call: Call, frames: Streaming<K::Request>, drain: DrainControl) -> Self {
+        let call = Arc::new(call);
         let draining = Some(Box::pin(call.broker().draining().clone().cancelled_owned()));
-        Self { state: State::Opening(Box::pin(open(call.clone(), frames))), call, drain, draining }
+        Self { state: State::Opening(Box::pin(open::<K>(call.clone(), frames))), call, drain, draining }
     }
 
-    fn fail(&mut self, refusal: Refusal) -> Poll<Option<Result<ProduceResponse, Status>>> {
+    fn fail(&mut self, refusal: Refusal) -> Poll<Option<Result<K::Response, Status>>> {
         self.state = State::Ended;
         Poll::Ready(Some(Err(self.call.status(refusal))))
     }
 
-    fn poll_opening(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Refusal>> {
+    fn poll_opening(&mut self, cx: &mut Context<'_>) -> Poll<Result<Told<K>, Refusal>> {
         let State::Opening(opening) = &mut self.state else { return Poll::Pending };
         let Poll::Ready(opened) = opening.as_mut().poll(cx) else {
             // Who never opens must not hold up the end of the server.
             return self.poll_draining(cx).map(|_| Err(draining()));
         };
         let (session, frames) = opened?;
-        let opened = Opened {
-            last_sequence: session.last_sequence(),
-            max_outstanding_bytes: session.max_outstanding_bytes(),
-            max_batch_bytes: limits::BATCH_BYTES as u32,
-        };
+        let (last_sequence, max_outstanding_bytes) = K::opened(&session);
         self.state = State::Open(Box::new(Open { session, frames, is_done: false, refusal: None }));
-        Poll::Ready(Ok(Frame::Opened(opened)))
+        Poll::Ready(Ok(Told::Opened { last_sequence, max_outstanding_bytes }))
     }
 
-    fn poll_draining(&mut self, cx: &mut Context<'_>) -> Poll<Frame> {
+    fn poll_draining(&mut self, cx: &mut Context<'_>) -> Poll<Told<K>> {
         let Some(draining) = &mut self.draining else { return Poll::Pending };
         ready!(draining.as_mut().poll(cx));
         self.draining = None;
-        Poll::Ready(Frame::Draining(Draining { grace: Some(convert::to_duration(self.drain.grace())) }))
+        Poll::Ready(Told::Draining { grace: self.drain.grace() })
     }
 }
 
-impl Stream for ProduceStream {
-    type Item = Result<ProduceResponse, Status>;
+impl<K: Kind> Stream for ProduceStream<K> {
+    type Item = Result<K::Response, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        let frame = match &mut this.state {
+        let told = match &mut this.state {
             State::Ended => return Poll::Ready(None),
             State::Opening(_) => match ready!(this.poll_opening(cx)) {
-                Ok(frame) => frame,
+                Ok(told) => told,
                 Err(refusal) => return this.fail(refusal),
             },
             State::Open(open) => match open.poll(cx) {
-                Poll::Ready(Some(frame)) => frame,
+                Poll::Ready(Some(told)) => told,
                 Poll::Ready(None) => match open.refusal.take() {
                     Some(refusal) => return this.fail(refusal),
                     None => {
@@ -113,22 +135,21 @@ impl Stream for ProduceStream {
                 Poll::Pending => ready!(this.poll_draining(cx)),
             },
         };
-        Poll::Ready(Some(Ok(ProduceResponse { frame: Some(frame) })))
+        Poll::Ready(Some(Ok(K::spell(told))))
     }
 }
 
-impl Open {
+impl<K: Kind> Open<K> {
     /// The next answer; `None` when the call is over.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Told<K>>> {
         loop {
-            if let Poll::Ready(acked) = self.session.poll_acked(cx) {
-                let results = messages::send_results(acked.results);
-                return Poll::Ready(Some(Frame::Acked(Acked { first_sequence: acked.first_sequence, results })));
+            if let Poll::Ready(acked) = K::poll_acked(&mut self.session, cx) {
+                return Poll::Ready(Some(Told::Acked(acked)));
             }
-            if self.is_done && self.session.is_settled() {
+            if self.is_done && K::is_settled(&self.session) {
                 return Poll::Ready(None);
             }
-            if self.is_done || !self.session.has_room() {
+            if self.is_done || !K::has_room(&self.session) {
                 return Poll::Pending;
             }
             let frame = ready!(Pin::new(&mut self.frames).poll_next(cx));
@@ -139,15 +160,13 @@ impl Open {
         }
     }
 
-    fn take(&mut self, frame: Option<Result<ProduceRequest, Status>>) -> Result<(), Refusal> {
+    fn take(&mut self, frame: Option<Result<K::Request, Status>>) -> Result<(), Refusal> {
         let Some(frame) = frame else {
             self.is_done = true;
             return Ok(());
         };
-        match frame.map_err(|status| errors::of_transport(&status))?.frame {
-            Some(Said::Batch(wire::produce_request::Batch { first_sequence, messages })) => {
-                self.session.push(first_sequence, messages::messages(messages)?)
-            }
+        match K::read(frame.map_err(|status| errors::of_transport(&status))?) {
+            Some(Said::Batch(batch)) => K::push(&mut self.session, batch),
             Some(Said::Open(_)) => Err(unexpected("a second open")),
             None => Err(unexpected("an empty frame")),
         }
@@ -158,18 +177,13 @@ fn unexpected(what: &str) -> Refusal {
     Refusal::new(Reason::UnexpectedFrame, format!("{what} came, expected is one open and then batches")).at("frame")
 }
 
-async fn open(
-    call: std::sync::Arc<Call>,
-    mut frames: Streaming<ProduceRequest>,
-) -> Result<(ProduceSession, Streaming<ProduceRequest>), Refusal> {
+async fn open<K: Kind>(call: Arc<Call>, mut frames: Streaming<K::Request>) -> Result<Opened<K>, Refusal> {
     let first = match frames.next().await {
         Some(Ok(first)) => first,
         Some(Err(status)) => return Err(errors::of_transport(&status)),
         None => return Err(unexpected("the end")),
     };
-    let Some(Said::Open(open)) = first.frame else { return Err(unexpected("another frame first")) };
-    queues::durability("open.durability", open.durability)?;
-    let open = OpenProduce { queue: open.queue, producer_id: open.producer_id };
-    let session = call.broker().open_produce(call.caller(), open).await?;
+    let Some(Said::Open(open)) = K::read(first) else { return Err(unexpected("another frame first")) };
+    let session = K::begin(&call, open).await?;
     Ok((session, frames))
 }

@@ -5,6 +5,7 @@ use super::{
     consume::{self, ConsumeStream},
     convert, messages,
     produce::ProduceStream,
+    queue_produce::Messages,
     queues,
 };
 use crate::{
@@ -170,9 +171,9 @@ impl QueueService for QueueApi {
         call.reply(peeked.await)
     }
 
-    type ProduceStream = ProduceStream;
+    type ProduceStream = ProduceStream<Messages>;
 
-    async fn produce(&self, request: Request<Streaming<wire::ProduceRequest>>) -> Answer<ProduceStream> {
+    async fn produce(&self, request: Request<Streaming<wire::ProduceRequest>>) -> Answer<ProduceStream<Messages>> {
         let (call, frames) = self.shared.begin(request)?;
         let mut response = call.response(());
         let metadata = std::mem::take(response.metadata_mut());

@@ -4,6 +4,17 @@
 //! stream, and says the refusals in its own words.
 
 pub mod call;
+pub mod change;
 pub mod fault;
 pub mod find;
+pub mod follow;
+pub mod groups;
+pub mod join;
+mod membership;
+mod plan;
+pub mod produce;
+pub mod read;
+mod readers;
+pub mod records;
 pub mod token;
+pub mod view;

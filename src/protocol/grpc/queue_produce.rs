@@ -1,0 +1,78 @@
+//! `Produce` of messages into a queue.
+
+use super::{
+    call::Call,
+    convert, messages,
+    produce::{Kind, Said, Told},
+    queues,
+};
+use crate::{
+    base::{limits, reason::Refusal},
+    proto::queue::v1::{
+        ProduceRequest, ProduceResponse, produce_request,
+        produce_response::{self, Frame},
+    },
+    service::produce::{Acked, OpenProduce, ProduceSession},
+};
+use std::task::{Context, Poll};
+
+pub(super) struct Messages;
+
+impl Kind for Messages {
+    type Request = ProduceRequest;
+    type Response = ProduceResponse;
+    type Open = produce_request::Open;
+    type Batch = produce_request::Batch;
+    type Acked = Acked;
+    type Session = ProduceSession;
+
+    fn read(request: ProduceRequest) -> Option<Said<Self>> {
+        Some(match request.frame? {
+            produce_request::Frame::Open(open) => Said::Open(open),
+            produce_request::Frame::Batch(batch) => Said::Batch(batch),
+        })
+    }
+
+    fn spell(told: Told<Self>) -> ProduceResponse {
+        let frame = match told {
+            Told::Opened { last_sequence, max_outstanding_bytes } => {
+                let max_batch_bytes = limits::BATCH_BYTES as u32;
+                Frame::Opened(produce_response::Opened { last_sequence, max_outstanding_bytes, max_batch_bytes })
+            }
+            Told::Acked(acked) => {
+                let results = messages::send_results(acked.results);
+                Frame::Acked(produce_response::Acked { first_sequence: acked.first_sequence, results })
+            }
+            Told::Draining { grace } => {
+                Frame::Draining(produce_response::Draining { grace: Some(convert::to_duration(grace)) })
+            }
+        };
+        ProduceResponse { frame: Some(frame) }
+    }
+
+    async fn begin(call: &Call, open: produce_request::Open) -> Result<ProduceSession, Refusal> {
+        queues::durability("open.durability", open.durability)?;
+        let open = OpenProduce { queue: open.queue, producer_id: open.producer_id };
+        call.broker().open_produce(call.caller(), open).await
+    }
+
+    fn opened(session: &ProduceSession) -> (u64, u64) {
+        (session.last_sequence(), session.max_outstanding_bytes())
+    }
+
+    fn push(session: &mut ProduceSession, batch: produce_request::Batch) -> Result<(), Refusal> {
+        session.push(batch.first_sequence, messages::messages(batch.messages)?)
+    }
+
+    fn poll_acked(session: &mut ProduceSession, cx: &mut Context<'_>) -> Poll<Acked> {
+        session.poll_acked(cx)
+    }
+
+    fn has_room(session: &ProduceSession) -> bool {
+        session.has_room()
+    }
+
+    fn is_settled(session: &ProduceSession) -> bool {
+        session.is_settled()
+    }
+}
