@@ -5,6 +5,7 @@ use super::{
     keeping::{Taken, back_up, check_backups, verify_log},
     load::{ORDERED, Oracles, PLAIN, Site, check, circulate, trade},
     machine::{DATA, Machine, TestClock, queue},
+    stream::Records,
 };
 use crate::{
     engine::{
@@ -91,11 +92,11 @@ async fn beginning() -> (Machine, Oracles) {
 async fn script(site: Site<'_>, taken: &Mutex<Vec<Taken>>) -> Option<()> {
     some_of_everything(site, 2, 2).await?;
     pass(site).await?;
-    back_up(site, taken).await?;
+    back_up(site, taken, &Mutex::default()).await?;
     some_of_everything(site, 3, 1).await?;
     pass(site).await?;
     verify_log(site).await?;
-    back_up(site, taken).await
+    back_up(site, taken, &Mutex::default()).await
 }
 
 /// Runs the script with a power cut at `call`, and looks at what is left; false when the script was over before.
@@ -127,7 +128,7 @@ async fn cut_at(call: u64, machine: &mut Machine, oracles: &Oracles) -> bool {
     machine.cut_power(Some(engine));
     let taken = taken.into_inner().expect("taken");
     if call.is_multiple_of(5) {
-        check_backups(machine, &taken, call as usize / 5 % taken.len().max(1), &what).await;
+        check_backups(machine, &taken, call as usize / 5 % taken.len().max(1), &Records::default(), &what).await;
     }
     cut
 }

@@ -4,6 +4,7 @@ use super::{
     load::{Oracles, Site, check},
     machine::Machine,
     oracle::Window,
+    stream,
 };
 use crate::{
     engine::{backup::BackupStep, options::EngineOptions},
@@ -23,11 +24,14 @@ const RESTORED: &str = "/restored";
 pub(super) struct Taken {
     name: String,
     windows: BTreeMap<&'static str, Window>,
+    /// The records of the stream before it began.
+    known: stream::Records,
 }
 
 /// Adds a restore point.
-pub(super) async fn back_up(site: Site<'_>, taken: &Mutex<Vec<Taken>>) -> Option<()> {
+pub(super) async fn back_up(site: Site<'_>, taken: &Mutex<Vec<Taken>>, records: &Mutex<stream::Records>) -> Option<()> {
     let before: Oracles = site.oracles.copy();
+    let known = records.lock().expect("records").clone();
     let mut running = site.unless_cut(site.engine.start_backup(BACKUPS.into()))?;
     let point = loop {
         match site.unless_cut(running.next().await?)? {
@@ -37,7 +41,7 @@ pub(super) async fn back_up(site: Site<'_>, taken: &Mutex<Vec<Taken>>) -> Option
     };
     assert_eq!(point.damage, Vec::<String>::new());
     let windows = before.until(&site.oracles.copy());
-    taken.lock().expect("taken").push(Taken { name: point.name, windows });
+    taken.lock().expect("taken").push(Taken { name: point.name, windows, known });
     Some(())
 }
 
@@ -67,7 +71,13 @@ pub(super) async fn verify_log(site: Site<'_>) -> Option<()> {
 }
 
 /// Every backup that was reported complete is there and sound; the chosen one becomes a store that has what it should.
-pub(super) async fn check_backups(machine: &mut Machine, taken: &[Taken], chosen: usize, what: &str) {
+pub(super) async fn check_backups(
+    machine: &mut Machine,
+    taken: &[Taken],
+    chosen: usize,
+    records: &stream::Records,
+    what: &str,
+) {
     let Some(wanted) = taken.get(chosen) else { return };
     let points = Points::read(&machine.disk, Path::new(BACKUPS)).expect("there are backups");
     assert_eq!(findings(&machine.disk), Some(Vec::new()), "{what}");
@@ -80,6 +90,8 @@ pub(super) async fn check_backups(machine: &mut Machine, taken: &[Taken], chosen
     let index = IndexKind::Memory(MemoryDisk::default());
     let options = EngineOptions { data_dir: RESTORED.into(), index, ..machine.options() };
     let engine = machine.start_with(&options).expect("a restored store opens");
-    check(machine, &engine, &wanted.windows, &format!("{what}, backup {} of {}", chosen + 1, taken.len())).await;
+    let what = format!("{what}, backup {} of {}", chosen + 1, taken.len());
+    check(machine, &engine, &wanted.windows, &what).await;
+    stream::check(&engine, &records.as_known(&wanted.known), &what).await;
     engine.close();
 }

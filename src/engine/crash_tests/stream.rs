@@ -21,7 +21,7 @@ const KEYS: u64 = 5;
 const RETENTION: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What one producer, who waits for each answer, put under each key, and whether it was told that it is stored.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Records {
     by_key: BTreeMap<String, Vec<(String, bool)>>,
     next: u64,
@@ -33,6 +33,19 @@ impl Records {
         self.next += 1;
         self.by_key.entry(key.clone()).or_default().push((text.clone(), false));
         (key, text)
+    }
+
+    /// All that was put up to now, with what was known to be stored then: what a backup has to hold that began then.
+    pub(super) fn as_known(&self, then: &Self) -> Self {
+        let was_stored = |key: &str, text: &str| {
+            let known = then.by_key.get(key).and_then(|texts| texts.iter().find(|(known, _)| known == text));
+            known.is_some_and(|(_, is_stored)| *is_stored)
+        };
+        let by_key = self.by_key.iter().map(|(key, texts)| {
+            let texts = texts.iter().map(|(text, _)| (text.clone(), was_stored(key, text)));
+            (key.clone(), texts.collect())
+        });
+        Self { by_key: by_key.collect(), next: self.next }
     }
 
     fn stored(&mut self, key: &str, text: &str) {
@@ -93,8 +106,8 @@ pub(super) async fn put_and_reshard(
 }
 
 /// A reader of everything finds what was acknowledged once and in order, and of the rest some, in its place.
-pub(super) async fn check(engine: &Engine, told: &Mutex<Records>, what: &str) {
-    let wanted = std::mem::take(&mut told.lock().expect("told").by_key);
+pub(super) async fn check(engine: &Engine, told: &Records, what: &str) {
+    let wanted = &told.by_key;
     while engine.find_stream(&stream_path(NAME)).is_err() {
         if wanted.values().flatten().all(|(_, is_stored)| !is_stored) {
             return;

@@ -22,7 +22,7 @@ use crate::{
     storage::{
         io::{Io, is_no_space},
         log::{LogReader, ReadError},
-        shard::{self, NewChunk, Owner, ShardReader, ShardWriter},
+        shard::{self, DIRECTORY, NewChunk, Owner, ShardReader, ShardWriter},
     },
 };
 use bytes::Bytes;
@@ -37,8 +37,6 @@ use std::{
     time::Duration,
 };
 
-/// The directory of all segments inside the data directory.
-pub(crate) const DIRECTORY: &str = "shards";
 /// How long an idle thread waits before it looks for what is too old.
 const IDLE: Duration = Duration::from_secs(30);
 

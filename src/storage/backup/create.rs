@@ -23,6 +23,7 @@ use crate::{
             extent::{self, CutSegment, extent},
             segment::segment_path,
         },
+        shard,
         snapshot::{self, Snapshot},
         store::{self, WAL_DIRECTORY, lock::DirectoryLock},
     },
@@ -69,14 +70,26 @@ pub fn create(source: &Source<'_>, dir: &Path, progress: OnProgress<'_>) -> Resu
     if let Some(other) = before.points.iter().find(|point| point.manifest.store != store) {
         return Err(BackupError::OtherStore { dir: dir.to_owned(), store: other.manifest.store.clone() });
     }
-    let mut run = Run { source, dir, store_uuid, before, name: String::new(), copied_segments: 0, copied_bytes: 0 };
+    let mut run = Run {
+        source,
+        dir,
+        store_uuid,
+        before,
+        name: String::new(),
+        copied_segments: 0,
+        copied_bytes: 0,
+        shard_bytes: 0,
+    };
     run.make_directories()?;
     let (checkpoint, snapshot) = run.state()?;
+    // Behind the snapshot, which counts on what was synced by then; before the cut, so that the log has all that is newer.
+    let shards = run.shards(progress)?;
     let cut = source.pin.cut();
     let mut files = vec![run.put(identity::FILE, identity::FILE, &identity.encode())?];
     files.extend(run.put_checkpoint(checkpoint, cut.position)?);
     files.extend(run.put_snapshot(snapshot)?);
     files.extend(run.put_keys()?);
+    files.extend(shards);
     let segments = run.segments(&cut.segments, cut.position.durable_seq, progress)?;
     let manifest = Manifest { store, time_ms: source.now.0, durable_seq: cut.position.durable_seq, files, segments };
     run.finish(manifest)
@@ -106,6 +119,8 @@ struct Run<'a> {
     name: String,
     copied_segments: u64,
     copied_bytes: u64,
+    /// Of the segments of streams, which are copied first.
+    shard_bytes: u64,
 }
 
 impl Run<'_> {
@@ -191,6 +206,57 @@ impl Run<'_> {
         self.put(access::FILE, &target, &bytes).map(Some)
     }
 
+    /// The segments of streams. One that is in use is copied as far as it reaches; what is torn at its end is in the log.
+    fn shards(&mut self, progress: OnProgress<'_>) -> Result<Vec<File>, BackupError> {
+        let (io, data_dir) = (self.source.io, self.source.data_dir);
+        let paths = shard::segments(io, data_dir).map_err(at("listing", &data_dir.join(shard::DIRECTORY)))?;
+        let mut files = Vec::with_capacity(paths.len());
+        for path in paths {
+            if progress(Progress { done_bytes: self.shard_bytes, total_bytes: self.shard_bytes }).is_break() {
+                return Err(BackupError::BrokenOff);
+            }
+            if self.source.pin.must_give_way() {
+                return Err(BackupError::GaveWay);
+            }
+            files.extend(self.shard(&path, progress)?);
+        }
+        Ok(files)
+    }
+
+    /// None: the segment went by its age meanwhile.
+    fn shard(&mut self, path: &Path, progress: OnProgress<'_>) -> Result<Option<File>, BackupError> {
+        let (io, from) = (self.source.io, self.source.data_dir.join(path));
+        let looked = shard::sealed_id(io, &from).and_then(|id| Ok((id, io.open_read(&from)?.len()?)));
+        let (sealed, bytes) = match looked {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            looked => looked.map_err(at("reading", &from))?,
+        };
+        let parts: Vec<_> = path.components().skip(1).map(|part| part.as_os_str().to_string_lossy()).collect();
+        let name = parts.join("-");
+        let stem = name.strip_suffix(".seg").unwrap_or(&name);
+        let target = path.to_string_lossy().into_owned();
+        let copied = match sealed {
+            Some(id) => format!("{SEGMENTS}/{stem}-{id:016x}.seg"),
+            None => format!("{}/{name}", self.name),
+        };
+        let known = self.before.points.iter().rev().flat_map(|point| &point.manifest.files);
+        let known = known.into_iter().find(|file| sealed.is_some() && file.path == copied && file.bytes == bytes);
+        if let Some(known) = known
+            && io.open_read(&self.dir.join(&known.path)).and_then(|file| file.len()).is_ok_and(|len| len == bytes)
+        {
+            return Ok(Some(known.clone()));
+        }
+        let before = self.shard_bytes;
+        let step = |done| progress(Progress { done_bytes: before + done, total_bytes: before + bytes });
+        let (crc, bytes) = match copy(io, &from, &self.dir.join(&copied), bytes, step) {
+            Err(BackupError::File(_)) if io.exists(&from).is_ok_and(|is_there| !is_there) => return Ok(None),
+            copied => copied?,
+        };
+        self.shard_bytes += bytes;
+        self.copied_bytes += bytes;
+        Ok(Some(File { path: copied, target, bytes, crc }))
+    }
+
     /// The log, oldest segment first, so that what was copied may go.
     fn segments(
         &mut self,
@@ -202,8 +268,8 @@ impl Run<'_> {
         let cut = extent::cut(self.source.io, &wal, self.store_uuid, seqs, durable_seq).map_err(at("reading", &wal))?;
         let plan: Vec<_> = cut.into_iter().map(|segment| (self.known(&segment), segment)).collect();
         let missing = plan.iter().filter(|(known, _)| known.is_none());
-        let total_bytes = missing.map(|(_, segment)| segment.file_bytes).sum();
-        let mut done_bytes = 0;
+        let total_bytes = self.shard_bytes + missing.map(|(_, segment)| segment.file_bytes).sum::<u64>();
+        let mut done_bytes = self.shard_bytes;
         let mut segments = Vec::with_capacity(plan.len());
         for (known, segment) in plan {
             if progress(Progress { done_bytes, total_bytes }).is_break() {

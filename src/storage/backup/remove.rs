@@ -80,7 +80,8 @@ impl<'a> Removing<'a> {
         let (mut is_empty, before) = (true, removal.files.len());
         for entry in points::entries(self.io, &dir)? {
             let path = format!("{name}/{}", entry.name);
-            let is_foreign = entry.is_dir || (name == SEGMENTS && !entry.name.ends_with(".wal"));
+            let is_foreign =
+                entry.is_dir || (name == SEGMENTS && ![".wal", ".seg"].iter().any(|end| entry.name.ends_with(end)));
             if needed.contains(path.as_str()) || is_foreign {
                 is_empty = false;
                 continue;

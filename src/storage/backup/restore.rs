@@ -13,7 +13,7 @@ use crate::storage::{
     snapshot,
     store::{self, WAL_DIRECTORY},
 };
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 /// What the root of a file system may contain of its own.
 const FILE_SYSTEM_OWN: &str = "lost+found";
@@ -47,8 +47,10 @@ pub fn restore(
         return Err(BackupError::NotEmpty { dir: data_dir.to_owned(), name: entry.name });
     }
     let manifest = &point.manifest;
-    let below = [WAL_DIRECTORY, snapshot::DIRECTORY, access::DIRECTORY];
-    for name in below {
+    let mut below: BTreeSet<&Path> = [WAL_DIRECTORY, snapshot::DIRECTORY, access::DIRECTORY].map(Path::new).into();
+    let targets = manifest.all_files().flat_map(|file| Path::new(&file.target).ancestors().skip(1));
+    below.extend(targets.filter(|path| !path.as_os_str().is_empty()));
+    for name in &below {
         store::make_directory(io, &data_dir.join(name))?;
     }
     let (mut done_bytes, total_bytes) = (0, manifest.bytes());
@@ -62,7 +64,7 @@ pub fn restore(
         show_end(io, data_dir, &segment.file)?;
     }
     checkpoint::create_files(io, data_dir)?;
-    for name in below {
+    for name in below.iter().rev() {
         let path = data_dir.join(name);
         io.fsync_dir(&path).map_err(at("syncing", &path))?;
     }

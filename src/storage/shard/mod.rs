@@ -14,18 +14,23 @@
 mod chunk;
 mod file;
 mod index;
+mod listing;
 mod reader;
 mod recover;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use listing::{sealed_id, segments};
 pub use reader::{Records, ShardReadError, ShardReader};
 pub use recover::{LostChunks, Recovered};
 pub use writer::{NewChunk, ShardWriter, open};
 
 use crate::base::id::PartitionId;
 use std::time::Duration;
+
+/// The directory of all segments inside the data directory.
+pub const DIRECTORY: &str = "shards";
 
 /// Whose files they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
