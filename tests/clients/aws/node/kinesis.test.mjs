@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
     CreateStreamCommand,
+    DeregisterStreamConsumerCommand,
     DescribeStreamConsumerCommand,
     GetRecordsCommand,
     GetShardIteratorCommand,
@@ -40,10 +41,17 @@ test("records are put, read and pushed", async () => {
     const subscription = await client.send(
         new SubscribeToShardCommand({ ConsumerARN, ShardId: put.Records[0].ShardId, StartingPosition }),
     );
-    for await (const { SubscribeToShardEvent: event } of subscription.EventStream) {
-        assert.equal(event.Records.length, 3);
-        assert.equal(event.ContinuationSequenceNumber, put.Records[2].SequenceNumber);
-        break;
-    }
+    // A consumer that is gone ends its subscriptions, with an exception as the last event.
+    let events = 0;
+    const follow = async () => {
+        for await (const { SubscribeToShardEvent: event } of subscription.EventStream) {
+            if (events++ > 0) continue;
+            assert.equal(event.Records.length, 3);
+            assert.equal(event.ContinuationSequenceNumber, put.Records[2].SequenceNumber);
+            await client.send(new DeregisterStreamConsumerCommand({ ConsumerARN }));
+        }
+    };
+    await assert.rejects(follow, { name: "ResourceNotFoundException" });
+    assert.ok(events > 0);
     client.destroy();
 });
