@@ -25,8 +25,6 @@ mod gate;
 #[cfg(test)]
 mod golden_tests;
 mod host;
-#[cfg(test)]
-mod idle_tests;
 mod image;
 mod inbox;
 mod journal;

@@ -21,8 +21,6 @@ use std::{
 const TICK: Duration = Duration::from_secs(1);
 /// A checkpoint takes at most one part in this many of the time, while there is room.
 const DUTY: u32 = 20;
-/// It puts the next one off by no more than this, also when the clock was set forward meanwhile.
-const PUT_OFF_MAX: Duration = Duration::from_secs(300);
 
 pub(crate) struct Upkeep {
     checkpointer: Checkpointer,
@@ -57,7 +55,7 @@ impl Upkeep {
                 next = self.checkpoint();
             }
         }
-        if self.checkpointer.is_behind() {
+        if self.checkpointer.is_due() {
             self.checkpoint();
         }
     }
@@ -90,8 +88,7 @@ impl Upkeep {
         tracing::debug!(took_ms = took.as_millis() as u64, "checkpoint");
         // On a nearly full disk nothing but checkpoints gives room back.
         let is_low = self.alarms.disk_low.load(Ordering::Relaxed);
-        self.clock.now()
-            + if is_low { self.interval } else { self.interval.max(took.saturating_mul(DUTY).min(PUT_OFF_MAX)) }
+        self.clock.now() + if is_low { self.interval } else { self.interval.max(took * DUTY) }
     }
 
     fn watch_disk(&self) {
