@@ -21,6 +21,8 @@ use std::{
 const TICK: Duration = Duration::from_secs(1);
 /// A checkpoint takes at most one part in this many of the time, while there is room.
 const DUTY: u32 = 20;
+/// It puts the next one off by no more than this, also when the clock was set forward meanwhile.
+const PUT_OFF_MAX: Duration = Duration::from_secs(300);
 
 pub(crate) struct Upkeep {
     checkpointer: Checkpointer,
@@ -88,7 +90,8 @@ impl Upkeep {
         tracing::debug!(took_ms = took.as_millis() as u64, "checkpoint");
         // On a nearly full disk nothing but checkpoints gives room back.
         let is_low = self.alarms.disk_low.load(Ordering::Relaxed);
-        self.clock.now() + if is_low { self.interval } else { self.interval.max(took * DUTY) }
+        let put_off = took.saturating_mul(DUTY).min(PUT_OFF_MAX);
+        self.clock.now() + if is_low { self.interval } else { self.interval.max(put_off) }
     }
 
     fn watch_disk(&self) {

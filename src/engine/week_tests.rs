@@ -161,6 +161,8 @@ impl World {
                 send(&self.engine, &fast, vec!["x".to_owned()]).await;
                 receive_and_delete(&self.engine, &fast, 1).await;
             }
+            // A checkpoint in which the hours passed puts the next one off by minutes.
+            self.machine.clock.advance(Duration::from_millis(100));
             tokio::time::sleep(Duration::from_millis(1)).await;
             figures = self.figures().await;
         }
