@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     base::id::{Lsn, MessageSeq, PartitionId, QueueId},
-    storage::log::LogReader,
+    storage::log::{LocalLog, LogReader, LogStore as _},
 };
 use std::sync::{
     Arc,
@@ -25,6 +25,7 @@ pub(crate) type Job = (PartitionId, Lsn);
 pub(crate) struct Evacuation {
     pub(crate) inboxes: Arc<[Arc<Inbox<Command>>]>,
     pub(crate) reader: Arc<dyn LogReader>,
+    pub(crate) log: Arc<LocalLog>,
     /// How much is moved at once, about.
     pub(crate) step_bytes: usize,
 }
@@ -57,6 +58,10 @@ impl Evacuation {
             while !rest.is_empty() {
                 let (step, later) = rest.split_at(self.step_len(rest));
                 rest = later;
+                if !self.has_room(step) {
+                    tracing::debug!(%partition, %below, moved, "the disk is too full to evacuate the log's end");
+                    return Some(moved);
+                }
                 let reads = step.iter().map(|standing| self.read(partition, *standing));
                 let moves: Vec<_> =
                     reads.filter_map(|read| read.map_err(|error| unreadable.push(error)).ok()).collect();
@@ -72,6 +77,12 @@ impl Evacuation {
             tracing::error!(%partition, count, %first, "messages that cannot be read keep the log's old end");
         }
         Some(moved)
+    }
+
+    /// What is left when the disk gives nothing more is for deletes too: a step leaves as much as it takes.
+    fn has_room(&self, step: &[Standing]) -> bool {
+        let bytes: u64 = step.iter().map(|standing| u64::from(standing.at.len)).sum();
+        !self.log.lacks_reserve() || self.log.room() / 2 >= bytes
     }
 
     /// A message that cannot be read stays where it is, and keeps its segment.

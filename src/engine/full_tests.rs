@@ -170,10 +170,8 @@ async fn an_index_that_failed_is_made_anew_while_the_engine_runs() {
     engine.close();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_has_no_room_for_a_checkpoint_does_not_end_the_engine() {
-    let disk = SimDisk::new(1);
-    let ended: Arc<Mutex<Vec<String>>> = Arc::default();
+/// On a simulated disk, with threads; what would end the process is said to `ended`.
+fn on_disk(disk: &SimDisk, ended: &Arc<Mutex<Vec<String>>>, checkpoint_interval: Duration) -> Engine {
     let said = ended.clone();
     let host = EngineHost {
         io: Arc::new(disk.clone()),
@@ -183,7 +181,42 @@ async fn a_disk_that_has_no_room_for_a_checkpoint_does_not_end_the_engine() {
     };
     let log = LogOptions { drive: crate::storage::log::Drive::Threads, ..LogOptions::small() };
     let index = IndexKind::Memory(MemoryDisk::default());
-    let engine = open(&EngineOptions { index, log, ..options(Path::new("/data")) }, host).expect("opens");
+    let options = EngineOptions { index, log, checkpoint_interval, ..options(Path::new("/data")) };
+    open(&options, host).expect("opens")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn senders_that_are_faster_than_the_look_at_the_disk_leave_the_reserve_to_deletes() {
+    let disk = SimDisk::new(1);
+    let ended = Arc::default();
+    let engine = on_disk(&disk, &ended, Duration::from_secs(3600));
+    let orders = queue(&engine, "orders", QueueOptions::default()).await;
+    disk.set_capacity(0);
+    let body = "x".repeat(8 << 10);
+    let batch = || SendBatch { messages: vec![message(&body, None)], sender: "tester".into(), producer: None };
+    let mut sent = 0;
+    let refused = loop {
+        match engine.send(&orders, batch()).await {
+            Ok(stored) => sent += stored.iter().filter(|result| result.is_ok()).count(),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused.reason, Reason::StorageFull);
+    let mut deleted = 0;
+    while deleted < sent {
+        let got = receive(&engine, &orders, 10).await;
+        ack(&engine, &orders, &got).await;
+        deleted += got.len();
+    }
+    engine.close();
+    assert_eq!(*ended.lock().expect("said"), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_has_no_room_for_a_checkpoint_does_not_end_the_engine() {
+    let disk = SimDisk::new(1);
+    let ended: Arc<Mutex<Vec<String>>> = Arc::default();
+    let engine = on_disk(&disk, &ended, options(Path::new("/data")).checkpoint_interval);
     let orders = queue(&engine, "orders", QueueOptions::default()).await;
     disk.set_capacity(0);
     send(&engine, &orders, &["a"], None).await;

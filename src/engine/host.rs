@@ -139,7 +139,7 @@ impl Host {
     }
 
     pub(super) fn refuse_growth_when_full(&self) -> Result<(), Refusal> {
-        if self.alarms.disk_low.load(Ordering::Relaxed) {
+        if self.alarms.disk_low.load(Ordering::Relaxed) || self.log.lacks_reserve() {
             return Err(Refusal::new(Reason::StorageFull, "the disk is nearly full: nothing that grows is accepted"));
         }
         Ok(())

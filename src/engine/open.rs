@@ -42,7 +42,7 @@ use crate::{
     engine::catalog::CatalogRules,
     storage::{
         index::{IndexState, IndexStore},
-        log::{self, LocalLog, LogReader, LogStore, ReplayFrom},
+        log::{self, LocalLog, LogStore, ReplayFrom},
         snapshot::Snapshot,
         store::{self, Opened, Store},
     },
@@ -296,7 +296,7 @@ fn start(
     };
     // What a frame takes at once must fit into a block of a segment with what is in it already.
     let step = limits::RELOCATE_BYTES.min(log.frame_bytes_max() / 8);
-    let (evacuations, evacuation) = start_evacuation(&host, &inboxes, &reader, step)?;
+    let (evacuations, evacuation) = start_evacuation(&host, &inboxes, &log, step)?;
     let checkpointer = Checkpointer {
         store: opened.store,
         index: opened.index,
@@ -357,11 +357,11 @@ fn shared(options: &EngineOptions, host: &EngineHost, inboxes: Arc<[Arc<Inbox<Co
 fn start_evacuation(
     host: &EngineHost,
     inboxes: &Arc<[Arc<Inbox<Command>>]>,
-    reader: &Arc<dyn LogReader>,
+    log: &Arc<LocalLog>,
     step_bytes: usize,
 ) -> Result<(SyncSender<Vec<Job>>, JoinHandle<()>), OpenError> {
     let (evacuations, jobs) = mpsc::sync_channel(1);
-    let evacuation = Evacuation { inboxes: inboxes.clone(), reader: reader.clone(), step_bytes };
+    let evacuation = Evacuation { inboxes: inboxes.clone(), reader: log.reader(), log: log.clone(), step_bytes };
     Ok((evacuations, spawn("evacuation", &host.fatal, move || evacuation.run(&jobs))?))
 }
 

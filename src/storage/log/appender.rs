@@ -131,6 +131,11 @@ impl Appender {
         self.position + self.buffer.len() as u64 + block + 2 * self.seal_len() <= self.header.capacity
     }
 
+    /// Bytes left in the active segment, the marks at its end included.
+    pub(super) fn rest(&self) -> u64 {
+        self.header.capacity.saturating_sub(self.position)
+    }
+
     /// The longest body a block of these segments can have.
     pub(super) fn body_max(&self) -> usize {
         let rest = self.segment_bytes.saturating_sub(SEGMENT_HEADER_BYTES as u64 + 3 * self.seal_len());

@@ -114,6 +114,8 @@ struct Published {
     position: LogPosition,
     heads: Heads,
     blocks: u64,
+    /// Bytes left in the active segment.
+    rest: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -128,7 +130,8 @@ impl Commit {
         options: &LogOptions,
         fatal: Fatal,
     ) -> Self {
-        let published = Published { position: appender.position(), heads: appender.heads.clone(), blocks: 0 };
+        let (position, heads) = (appender.position(), appender.heads.clone());
+        let published = Published { position, heads, blocks: 0, rest: appender.rest() };
         Self {
             segments,
             drive: options.drive,
@@ -268,6 +271,7 @@ impl Commit {
             published.position = appender.position();
             published.heads.clone_from(&appender.heads);
             published.blocks += 1;
+            published.rest = appender.rest();
         }
         // Only now: who commits next publishes later.
         drop(appender);
@@ -468,10 +472,14 @@ impl Commit {
         lock(&self.published).blocks
     }
 
+    pub(super) fn rest(&self) -> u64 {
+        lock(&self.published).rest
+    }
+
     /// Whether growth is to be refused, by what the disk says of itself or, when it says nothing, by what was tried.
     pub(super) fn must_refuse_growth(&self) -> bool {
         let pool = &self.segments.pool;
-        pool.space().map_or_else(|_| pool.is_short(), |space| self.is_low(space))
+        pool.space().map_or_else(|_| pool.lacks_reserve(), |space| self.is_low(space))
     }
 
     /// Whether so little free space is low. Once it is, what is free must rise past the limit by [`RESUME_PERCENT`] of the
@@ -481,7 +489,7 @@ impl Commit {
         let limit = (one_percent * u64::from(self.min_free_percent)).min(self.min_free_bytes);
         let above = (one_percent * RESUME_PERCENT).min(limit / 5 * 2);
         let refused = self.refused.load(Ordering::Relaxed);
-        let low = self.segments.pool.is_short() || space.free < if refused { limit + above } else { limit };
+        let low = self.segments.pool.lacks_reserve() || space.free < if refused { limit + above } else { limit };
         self.refused.store(low, Ordering::Relaxed);
         low
     }

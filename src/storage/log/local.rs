@@ -297,6 +297,14 @@ impl LogStore for LocalLog {
     fn must_refuse_growth(&self) -> bool {
         self.inner.must_refuse_growth()
     }
+
+    fn lacks_reserve(&self) -> bool {
+        self.inner.segments.pool.lacks_reserve()
+    }
+
+    fn room(&self) -> u64 {
+        self.inner.rest() + self.inner.segments.pool.reserve_files() * self.segment_bytes
+    }
 }
 
 struct LocalWriter {

@@ -14,7 +14,10 @@ use crate::{
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -45,6 +48,8 @@ pub(super) struct Pool {
     direct_writes: bool,
     state: Mutex<State>,
     changed: Condvar,
+    /// The last attempt to make a segment or a spare found the disk full. Changes under the lock of the state only.
+    lacking: AtomicBool,
 }
 
 #[derive(Default)]
@@ -53,8 +58,6 @@ struct State {
     /// The sequence that is wanted next; 0 while none is.
     wanted: u64,
     spare: Vec<PathBuf>,
-    /// The last attempt to make a segment or a spare found the disk full.
-    starved: bool,
     failed: Option<(io::ErrorKind, String)>,
     /// The log drains: a full disk is not waited for any more.
     draining: bool,
@@ -88,6 +91,7 @@ impl Pool {
             direct_writes: options.direct_writes,
             state: Mutex::default(),
             changed: Condvar::new(),
+            lacking: AtomicBool::new(false),
         };
         (pool, host.fatal)
     }
@@ -251,13 +255,13 @@ impl Pool {
             Ok(Some(prepared)) => {
                 state.next = Some(prepared);
                 state.wanted = 0;
-                state.starved = false;
+                self.set_lacking(false);
             }
-            Ok(None) => state.starved = false,
-            Err(error) if is_no_space(&error) => state.starved = true,
+            Ok(None) => self.set_lacking(false),
+            Err(error) if is_no_space(&error) => self.set_lacking(true),
             Err(error) => state.failed = Some((error.kind(), error.to_string())),
         }
-        let made = !state.starved && state.failed.is_none();
+        let made = !self.lacks_reserve() && state.failed.is_none();
         drop(state);
         self.changed.notify_all();
         made
@@ -282,7 +286,7 @@ impl Pool {
             if state.next.is_some() || state.failed.is_some() {
                 return true;
             }
-            if state.closing || (state.draining && state.starved) {
+            if state.closing || (state.draining && self.lacks_reserve()) {
                 return false;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -298,7 +302,7 @@ impl Pool {
                 return false;
             }
             let lacks = (state.next.is_none() && state.wanted != 0) || state.spare.len() < self.keep;
-            if more() || (lacks && !state.starved && state.failed.is_none()) {
+            if more() || (lacks && !self.lacks_reserve() && state.failed.is_none()) {
                 return true;
             }
             if lacks && state.failed.is_none() {
@@ -338,14 +342,14 @@ impl Pool {
             self.io.rename(&path, &spare)?;
             self.io.fsync_dir(&self.dir)?;
             self.io.fsync_dir(&free_dir(&self.dir))?;
-            let mut state = self.lock();
-            state.spare.push(spare);
-            state.starved = false;
+            self.lock().spare.push(spare);
         } else {
             self.io.unlink(&path)?;
             self.io.fsync_dir(&self.dir)?;
-            self.lock().starved = false;
         }
+        let state = self.lock();
+        self.set_lacking(false);
+        drop(state);
         self.changed.notify_all();
         Ok(())
     }
@@ -361,9 +365,12 @@ impl Pool {
         self.io.space(&self.dir)
     }
 
-    /// True when no empty segment is left and none could be made.
-    pub(super) fn is_short(&self) -> bool {
-        let state = self.lock();
-        state.starved && state.spare.is_empty()
+    /// Whether there was no room to make the reserve whole.
+    pub(super) fn lacks_reserve(&self) -> bool {
+        self.lacking.load(Ordering::Relaxed)
+    }
+
+    fn set_lacking(&self, lacking: bool) {
+        self.lacking.store(lacking, Ordering::Relaxed);
     }
 }

@@ -29,11 +29,16 @@ fn a_full_disk_is_carried_by_the_reserve_and_then_waits_for_space() {
     assert!(!opened.log.must_refuse_growth());
     disk.set_capacity(used(&disk));
     let mut places = Vec::new();
-    // Active, prepared and two reserve segments of 64 KiB.
+    // The active segment is full, and what was to follow the next one cannot be made whole again.
     while !opened.log.must_refuse_growth() {
+        assert!(!opened.log.lacks_reserve());
         places.push(append(&opened.log, &mut *writer, 12 << 10).unwrap());
     }
-    assert!(places.len() > 4, "the reserve took only {} frames", places.len());
+    assert!(opened.log.lacks_reserve());
+    // The next segment and the reserve, of 64 KiB each, are left to what is no growth.
+    for _ in 0..8 {
+        places.push(append(&opened.log, &mut *writer, 12 << 10).unwrap());
+    }
     let (send, receive) = std::sync::mpsc::channel();
     for _ in 0..8 {
         let (frame, at) = super::support::frame(&*writer, 12 << 10);
@@ -44,11 +49,11 @@ fn a_full_disk_is_carried_by_the_reserve_and_then_waits_for_space() {
     while opened.log.step() {}
     let done = receive.try_iter().count();
     assert!(done < 8, "the disk is full");
-    writer.trim(places[6].lsn);
+    writer.trim(places[10].lsn);
     while opened.log.step() {}
     assert_eq!(receive.try_iter().filter(|ok| *ok).count() + done, 8, "all is written once a segment came back");
     let reader = opened.log.reader();
-    for at in places.iter().filter(|at| at.lsn >= places[6].lsn) {
+    for at in places.iter().filter(|at| at.lsn >= places[10].lsn) {
         assert_eq!(reader.read(P, *at).unwrap().seq, at.lsn.0);
     }
 }
