@@ -6,7 +6,7 @@
 
 use crate::{
     base::{
-        id::{Lsn, QueueId},
+        id::{Lsn, PartitionId, QueueId},
         time::Clock,
     },
     domain::queue::Page,
@@ -29,7 +29,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        mpsc::{self, SyncSender},
+        mpsc::{self, SyncSender, TrySendError},
     },
 };
 
@@ -54,14 +54,28 @@ pub(crate) struct Checkpointer {
     pub(crate) pending: BTreeMap<(QueueId, u64), (Lsn, Option<Page>)>,
     /// The next checkpoint begins a new index and puts every page into it.
     pub(crate) index_failed: bool,
-    /// Where the log stood at the last commit.
-    pub(crate) last: Option<LogPosition>,
+    pub(crate) last: Option<Last>,
     /// What the log may take besides twice what lives in it.
     pub(crate) log_retain_bytes: u64,
     /// Takes the next evacuation when it is done with the one before.
     pub(crate) evacuations: SyncSender<Vec<Job>>,
     /// Brings records of streams from the log to their segments.
     pub(crate) orders: Orders,
+}
+
+/// The log at the last commit, and what that commit left in it.
+pub(crate) struct Last {
+    position: LogPosition,
+    segments: usize,
+    is_low: bool,
+    /// The log kept what only the checkpoint before needed, or the evacuation had no ear for what there is to do: the same
+    /// commit again gets further.
+    gets_further: bool,
+    /// What each partition still needs of the log, from this frame on, however often its state is committed.
+    needed: BTreeMap<PartitionId, Lsn>,
+    /// The oldest frame with something that lives.
+    oldest: BTreeMap<PartitionId, Lsn>,
+    live_bytes: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -76,18 +90,40 @@ pub(crate) enum CheckpointError {
 
 impl Checkpointer {
     /// Whether anything was written since the last commit.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.last.as_ref().is_none_or(|last| last.position != self.log.position())
+    }
+
+    /// Whether there is anything to do: something was written, or the log can give room back.
     pub(crate) fn is_due(&self) -> bool {
-        self.last != Some(self.log.position())
+        self.is_behind() || self.last.as_ref().is_some_and(|last| self.gives_room(last))
+    }
+
+    /// Whether one more commit of the same state gives room back. A series of them ends: each needs that the one before it
+    /// was the first of its state, that the log has changed under it, or that the evacuation is at work.
+    fn gives_room(&self, last: &Last) -> bool {
+        let has_changed = (last.segments, last.is_low) != (self.log.segment_count(), self.log.must_refuse_growth());
+        if !has_changed && !last.gets_further {
+            return false;
+        }
+        match self.log.can_let_go(&last.needed) {
+            Ok(can_let_go) => can_let_go || !self.to_evacuate(last).is_empty(),
+            Err(error) => {
+                tracing::warn!(%error, "what the log's oldest segment holds cannot be told");
+                false
+            }
+        }
     }
 
     /// How many segments the log went on since the last commit.
     pub(crate) fn segments_since(&self) -> u64 {
         let now = self.log.position().segment;
-        self.last.map_or(now, |last| now.saturating_sub(last.segment))
+        self.last.as_ref().map_or(now, |last| now.saturating_sub(last.position.segment))
     }
 
     pub(crate) fn run(&mut self) -> Result<(), CheckpointError> {
         let position = self.log.position();
+        let (segments, is_low) = (self.log.segment_count(), self.log.must_refuse_growth());
         if self.index_failed {
             self.begin_index()?;
         }
@@ -112,38 +148,48 @@ impl Checkpointer {
             clean_shutdown: false,
         };
         let committed = self.store.commit_checkpoint(self.index.as_mut(), commit)?;
-        self.last = Some(position);
         self.index_failed = false;
         self.tidy(&queues_gone)?;
         for image in &images {
-            let needed = committed.needed_above.get(&image.partition).map_or(Lsn(0), |lsn| lsn.next());
-            let below = needed.min(image.oldest);
+            let kept_above = committed.needed_above.get(&image.partition).map_or(Lsn(0), |lsn| lsn.next());
+            let below = kept_above.min(image.oldest);
             if let Some(inbox) = self.inboxes.get(image.partition.0 as usize) {
                 inbox.push_internal(Command::Trim { below });
             }
         }
-        self.evacuate(&images);
+        let lags = |image: &PartitionImage| committed.needed_above.get(&image.partition) != Some(&image.lsn);
+        let mut last = Last {
+            position,
+            segments,
+            is_low,
+            gets_further: images.iter().any(lags),
+            needed: images.iter().map(|image| (image.partition, image.lsn.next().min(image.oldest))).collect(),
+            oldest: images.iter().map(|image| (image.partition, image.oldest)).collect(),
+            live_bytes: images.iter().map(|image| image.live_bytes).sum(),
+        };
+        last.gets_further |= !self.evacuate(&last);
+        self.last = Some(last);
         Ok(())
     }
 
-    /// Asks for the log's old end to be emptied when the log is much larger than what lives in it.
-    fn evacuate(&self, images: &[PartitionImage]) {
-        let live: u64 = images.iter().map(|image| image.live_bytes).sum();
-        let wanted = self.retained().saturating_add(2 * live);
+    /// Asks for the log's old end to be emptied; false when one that is at work, and the next one, must be waited for.
+    fn evacuate(&self, last: &Last) -> bool {
+        let jobs = self.to_evacuate(last);
+        jobs.is_empty() || !matches!(self.evacuations.try_send(jobs), Err(TrySendError::Full(_)))
+    }
+
+    /// What stands at the log's old end while the log is much larger than what lives in it.
+    fn to_evacuate(&self, last: &Last) -> Vec<Job> {
+        let wanted = self.retained().saturating_add(2 * last.live_bytes);
         let ends = match self.log.in_the_way(wanted) {
             Ok(ends) => ends,
-            Err(error) => return tracing::warn!(%error, "the log's old end cannot be evacuated"),
+            Err(error) => {
+                tracing::warn!(%error, "the log's old end cannot be evacuated");
+                return Vec::new();
+            }
         };
-        let held = |image: &&PartitionImage| ends.get(&image.partition).is_some_and(|end| image.oldest < *end);
-        let jobs: Vec<Job> = images
-            .iter()
-            .filter(held)
-            .filter_map(|image| Some((image.partition, *ends.get(&image.partition)?)))
-            .collect();
-        if !jobs.is_empty() {
-            // One that is at work already has the same to do.
-            let _ = self.evacuations.try_send(jobs);
-        }
+        let is_held = |(partition, end): &Job| last.oldest.get(partition).is_some_and(|oldest| oldest < end);
+        ends.into_iter().filter(is_held).collect()
     }
 
     /// What the log may take besides twice what lives in it: on a small disk no more than a part of that, and nothing on one

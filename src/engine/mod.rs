@@ -25,6 +25,8 @@ mod gate;
 #[cfg(test)]
 mod golden_tests;
 mod host;
+#[cfg(test)]
+mod idle_tests;
 mod image;
 mod inbox;
 mod journal;

@@ -57,7 +57,7 @@ impl Upkeep {
                 next = self.checkpoint();
             }
         }
-        if self.checkpointer.is_due() {
+        if self.checkpointer.is_behind() {
             self.checkpoint();
         }
     }

@@ -170,6 +170,17 @@ impl LocalLog {
         self.inner.segments.ends_of_oldest(count.min(most))
     }
 
+    /// Whether the oldest sealed segment could go if each partition needed only what it has from this frame on.
+    ///
+    /// # Errors
+    ///
+    /// The segment's table cannot be read.
+    pub fn can_let_go(&self, needed: &BTreeMap<PartitionId, Lsn>) -> io::Result<bool> {
+        let ends = self.inner.segments.ends_of_oldest(1)?;
+        let is_free = |(partition, end): (&PartitionId, &Lsn)| needed.get(partition).is_some_and(|from| end <= from);
+        Ok(self.segment_count() > 1 && ends.iter().all(is_free))
+    }
+
     /// Blocks made durable since the log was opened; each took one sync.
     pub fn block_count(&self) -> u64 {
         self.inner.block_count()
