@@ -7,7 +7,6 @@ use super::{
     checkpoint::{Checkpointer, PageLsns, SECTION_KIND},
     client::Engine,
     command::Command,
-    directory::Directory,
     evacuate::{Evacuation, Job},
     host::{Alarms, Host, Recovery, Threads},
     image::{Section, decode_page, decode_section},
@@ -345,7 +344,7 @@ fn shared(options: &EngineOptions, host: &EngineHost, inboxes: Arc<[Arc<Inbox<Co
     };
     Shared {
         clock: host.clock.clone(),
-        directory: Arc::new(Directory::default()),
+        directory: Arc::default(),
         streams: Arc::default(),
         inboxes,
         rules,

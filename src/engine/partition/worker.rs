@@ -16,12 +16,13 @@ use crate::{
     engine::{
         catalog::CatalogRules,
         command::Command,
+        definition::QueueDefinition,
         directory::Directory,
         gate::{Gate, Reply},
         inbox::{Inbox, Taken, remaining},
         journal::{self, OutboxItem, Record},
         message::Payload,
-        streams::directory::StreamDirectory,
+        streams::handle::StreamHandle,
     },
     storage::log::{FrameBuilder, LogWriter},
 };
@@ -37,8 +38,8 @@ const FRAME_ROOM_MIN: usize = 4096;
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) directory: Arc<Directory>,
-    pub(crate) streams: Arc<StreamDirectory>,
+    pub(crate) directory: Arc<Directory<QueueDefinition>>,
+    pub(crate) streams: Arc<Directory<StreamHandle>>,
     pub(crate) inboxes: Arc<[Arc<Inbox<Command>>]>,
     pub(crate) rules: CatalogRules,
     pub(crate) in_flight_max: usize,

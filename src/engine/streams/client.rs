@@ -33,15 +33,6 @@ impl Engine {
         })
     }
 
-    /// The stream as it is known now; none when it is gone.
-    pub fn stream_now(&self, stream: &StreamHandle) -> Option<Arc<StreamHandle>> {
-        self.0.shared.streams.by_id(stream.id())
-    }
-
-    pub fn stream_count(&self) -> usize {
-        self.0.shared.streams.len()
-    }
-
     /// Streams of a namespace whose names start with `prefix`, by name, behind `after`.
     pub fn list_streams(
         &self,

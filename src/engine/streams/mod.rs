@@ -9,7 +9,7 @@
 //! | [`definition`], [`handle`] | what the catalog keeps of a stream, and what calls look up |
 //! | [`record`] | records, as plain data |
 //! | [`view`] | what a decision sees, and what it changes |
-//! | `catalog`, `directory` | which streams there are, for partition 0 and for calls |
+//! | `catalog` | which streams there are, for partition 0 |
 //! | `state` | a stream and what stands on it, as its partition keeps it |
 //! | `client` | the calls |
 //! | `feed`, `tail` | where the durable records stand, and who waits for more |
@@ -20,7 +20,6 @@
 pub(in crate::engine) mod catalog;
 mod client;
 pub mod definition;
-pub(in crate::engine) mod directory;
 pub(in crate::engine) mod feed;
 pub mod handle;
 pub(in crate::engine) mod opening;
