@@ -1,9 +1,11 @@
 """Small real file systems: a tmpfs, and an ext4 in a file behind a loop device. Making one needs root and a kernel that
 allows it; where it is not allowed that is found out by trying."""
 
+import contextlib
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 MIB = 1 << 20
@@ -58,6 +60,24 @@ class Mounted:
                 except OSError:
                     # Less than a block is left, or somebody else was faster.
                     break
+
+    @contextlib.contextmanager
+    def kept_full(self, leave):
+        """The foreign file takes again and again what is free beyond this many bytes."""
+        done = threading.Event()
+
+        def keep():
+            while not done.is_set():
+                self.fill(leave)
+                done.wait(0.02)
+
+        keeper = threading.Thread(target=keep)
+        keeper.start()
+        try:
+            yield
+        finally:
+            done.set()
+            keeper.join()
 
     def unfill(self):
         self.filler.unlink(missing_ok=True)
