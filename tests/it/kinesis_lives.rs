@@ -139,6 +139,22 @@ async fn a_subscription_ends_after_five_minutes_also_when_there_is_much_to_push(
 }
 
 #[tokio::test]
+async fn the_end_of_a_shard_is_an_event_of_its_own_without_a_number() {
+    let (clock, broker) = with_stream().await;
+    let consumer = consumer(&clock, &broker).await;
+    put(&broker, "last").await;
+    let split = json!({"StreamName": "s", "ShardToSplit": "0", "NewStartingHashKey": "1000"});
+    done(&broker, "SplitShard", split).await;
+    let all = until(&mut subscribe(&broker, &consumer).await, END).await;
+    let (records, end) = all.split_once("MillisBehindLatest").unwrap();
+    assert!(records.contains(&BASE64.encode("last")), "{records}");
+    assert_eq!(records.matches("ContinuationSequenceNumber").count(), 1, "{records}");
+    assert!(end.contains("\"Records\":[]") && end.contains("shardId-000000000002"), "{end}");
+    assert!(!end.contains("ContinuationSequenceNumber") && !end.contains("exception"), "{end}");
+    broker.end().await;
+}
+
+#[tokio::test]
 async fn after_a_restart_a_consumer_may_subscribe_again_at_once() {
     let (clock, broker) = with_stream().await;
     let consumer = consumer(&clock, &broker).await;

@@ -216,28 +216,32 @@ impl Pushing {
         }
     }
 
-    /// An event with what was read. After the end of the shard there are no more.
+    /// An event with what was read.
     async fn tell(&mut self, batch: ReadBatch) -> Bytes {
-        let ended = batch.ended.clone();
+        if let (true, Some(ended)) = (batch.records.is_empty(), &batch.ended) {
+            return self.tell_end(ended.clone()).await;
+        }
         let behind = read::millis_behind(&self.call, &batch);
         let last = match batch.records.last() {
             Some(record) => Some(record.number.to_string()),
             None => self.number().await,
         };
         let records: Vec<Said> = batch.records.into_iter().map(read::record).collect();
-        let children = match ended {
-            None => None,
-            Some(ended) => match read::children(&self.call, &self.stream, ended).await {
-                Ok(children) => Some(children),
-                Err(fault) => return self.end(fault),
-            },
-        };
-        if children.is_some() {
-            self.stage = Stage::Ended;
-        }
         let event = Members::default().with("Records", records).maybe("ContinuationSequenceNumber", last);
-        let event = event.with("MillisBehindLatest", behind).maybe("ChildShards", children);
-        self.event("SubscribeToShardEvent", &event.into())
+        self.event("SubscribeToShardEvent", &event.with("MillisBehindLatest", behind).into())
+    }
+
+    /// The last event: the shard was read to its end. Clients know it by the number that is missing, and some take no
+    /// records out of it.
+    async fn tell_end(&mut self, children: Vec<ShardId>) -> Bytes {
+        match read::children(&self.call, &self.stream, children).await {
+            Ok(children) => {
+                self.stage = Stage::Ended;
+                let event = Members::default().with("Records", Vec::<Said>::new()).with("MillisBehindLatest", 0_u32);
+                self.event("SubscribeToShardEvent", &event.with("ChildShards", children).into())
+            }
+            Err(fault) => self.end(fault),
+        }
     }
 
     /// A number after which this subscription goes on, where it read no record.
