@@ -26,6 +26,7 @@ mod grpc_unary;
 mod grpc_walk;
 mod kinesis;
 mod kinesis_lives;
+mod kinesis_states;
 mod limits;
 mod policies;
 mod starting;
