@@ -25,6 +25,7 @@ mod grpc_streams;
 mod grpc_unary;
 mod grpc_walk;
 mod kinesis;
+mod kinesis_cbor;
 mod kinesis_lives;
 mod kinesis_states;
 mod limits;
