@@ -137,6 +137,10 @@ async fn records_are_pushed_up_to_the_end_of_the_shard() {
             break children;
         }
         assert!(!event.continuation_sequence_number.is_empty());
+        // An event without records only says that the subscription lives.
+        if event.records.is_empty() {
+            continue;
+        }
         if found == 20 {
             put(&kinesis, "rust-pushed", 20, 20).await;
         }
