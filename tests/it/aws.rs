@@ -47,7 +47,7 @@ pub(crate) async fn send(address: SocketAddr, head: &str, body: &[u8]) -> Answer
     read(&String::from_utf8_lossy(&answer))
 }
 
-fn read(answer: &str) -> Answer {
+pub(crate) fn read(answer: &str) -> Answer {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
     let mut lines = head.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();

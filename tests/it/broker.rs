@@ -4,7 +4,7 @@ use forebay::{
     base::{
         name::{AccountId, Region},
         secret::Secret,
-        time::Clock as _,
+        time::{Clock, Timestamp},
     },
     engine::{
         access::KeyFile,
@@ -33,7 +33,16 @@ use forebay::{
         log::LogOptions,
     },
 };
-use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status, service::interceptor::InterceptedService, transport::Channel};
@@ -41,6 +50,25 @@ use tonic::{Request, Status, service::interceptor::InterceptedService, transport
 /// The key that the broker of a test knows.
 pub(crate) const KEY_ID: &str = "AKIATESTTESTTESTTEST";
 pub(crate) const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCD";
+
+/// A clock that goes only when it is told to.
+pub(crate) struct TestClock(AtomicU64);
+
+impl TestClock {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(SystemClock.now().as_millis())))
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
 
 pub(crate) type Wire = InterceptedService<Channel, fn(Request<()>) -> Result<Request<()>, Status>>;
 
@@ -90,7 +118,19 @@ pub(crate) async fn start_on(disk: Arc<dyn Io>, choose: impl FnOnce(&mut EngineO
     let mut chosen = engine_options(dir.path());
     choose(&mut chosen);
     let engine = open(&chosen, EngineHost { io: disk, ..engine_host() }).unwrap();
-    serve_engine(dir, Arc::new(access), ServerOptions::default(), engine)
+    serve_engine(dir, Arc::new(access), ServerOptions::default(), engine, Arc::new(SystemClock))
+}
+
+/// A broker of the development profile that goes by this clock.
+pub(crate) async fn start_at(clock: Arc<TestClock>) -> TestBroker {
+    start_at_in(tempfile::tempdir().unwrap(), clock).await
+}
+
+async fn start_at_in(dir: tempfile::TempDir, clock: Arc<TestClock>) -> TestBroker {
+    let access = AccessKeys::open(KeyFile::new(Arc::new(SysIo), dir.path()), Trust::Anybody).unwrap();
+    let host = EngineHost { clock: clock.clone(), ..engine_host() };
+    let engine = open(&engine_options(dir.path()), host).unwrap();
+    serve_engine(dir, Arc::new(access), ServerOptions::default(), engine, clock)
 }
 
 /// A broker over a directory that was a broker's, and the keys in it.
@@ -108,13 +148,19 @@ async fn start_in(
 ) -> TestBroker {
     let limited = EngineOptions { in_flight_max, queues_max, ..engine_options(dir.path()) };
     let engine = open(&limited, engine_host()).unwrap();
-    serve_engine(dir, access, options, engine)
+    serve_engine(dir, access, options, engine, Arc::new(SystemClock))
 }
 
-fn serve_engine(dir: tempfile::TempDir, access: Arc<AccessKeys>, options: ServerOptions, engine: Engine) -> TestBroker {
+fn serve_engine(
+    dir: tempfile::TempDir,
+    access: Arc<AccessKeys>,
+    options: ServerOptions,
+    engine: Engine,
+    clock: Arc<dyn Clock>,
+) -> TestBroker {
     let draining = CancellationToken::new();
     let entropy = Box::new(SystemEntropy::default());
-    let broker = Broker::new(engine.clone(), Arc::new(SystemClock), entropy, draining.clone(), access, facts());
+    let broker = Broker::new(engine.clone(), clock, entropy, draining.clone(), access, facts());
     let broker = Arc::new(broker);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -198,6 +244,13 @@ impl TestBroker {
     pub(crate) async fn create(&self, queue_id: &str, queue: wire::Queue) -> wire::Queue {
         let request = wire::CreateQueueRequest { queue_id: queue_id.into(), queue: Some(queue), ..Default::default() };
         self.queues().await.create_queue(request).await.unwrap().into_inner().queue.unwrap()
+    }
+
+    /// Ends, and begins again over the same data at this clock's time.
+    pub(crate) async fn again_at(mut self, clock: Arc<TestClock>) -> Self {
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        self.end().await;
+        start_at_in(dir, clock).await
     }
 
     /// Begins the drain and waits for the server's end.

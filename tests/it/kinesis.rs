@@ -14,21 +14,21 @@ use tokio::{
     net::TcpStream,
 };
 
-async fn call(broker: &TestBroker, operation: &str, input: &Value) -> Answer {
+pub(crate) async fn call(broker: &TestBroker, operation: &str, input: &Value) -> Answer {
     let head = format!(
         "POST / HTTP/1.1\r\nx-amz-target: Kinesis_20131202.{operation}\r\ncontent-type: application/x-amz-json-1.1"
     );
     send(broker.address, &head, input.to_string().as_bytes()).await
 }
 
-async fn done(broker: &TestBroker, operation: &str, input: Value) -> Value {
+pub(crate) async fn done(broker: &TestBroker, operation: &str, input: Value) -> Value {
     let answer = call(broker, operation, &input).await;
     assert_eq!(answer.status, 200, "{operation}: {}", answer.body);
     answer.json()
 }
 
 /// The type and the message of a call that fails.
-async fn refused(broker: &TestBroker, operation: &str, input: Value) -> (String, String) {
+pub(crate) async fn refused(broker: &TestBroker, operation: &str, input: Value) -> (String, String) {
     let answer = call(broker, operation, &input).await;
     assert_eq!(answer.status, 400, "{operation} {input:.200}: {}", answer.body);
     let json = answer.json();
@@ -37,12 +37,12 @@ async fn refused(broker: &TestBroker, operation: &str, input: Value) -> (String,
 }
 
 /// A stream that is there to be used.
-async fn stream(broker: &TestBroker, name: &str, shards: u32) {
+pub(crate) async fn stream(broker: &TestBroker, name: &str, shards: u32) {
     done(broker, "CreateStream", json!({"StreamName": name, "ShardCount": shards})).await;
     active(broker, name).await;
 }
 
-async fn active(broker: &TestBroker, name: &str) {
+pub(crate) async fn active(broker: &TestBroker, name: &str) {
     let look = async {
         loop {
             let found = done(broker, "DescribeStreamSummary", json!({"StreamName": name})).await;
@@ -55,12 +55,12 @@ async fn active(broker: &TestBroker, name: &str) {
     soon(look).await;
 }
 
-async fn iterator(broker: &TestBroker, name: &str, shard: &str, kind: &str) -> String {
+pub(crate) async fn iterator(broker: &TestBroker, name: &str, shard: &str, kind: &str) -> String {
     let asked = json!({"StreamName": name, "ShardId": shard, "ShardIteratorType": kind});
     done(broker, "GetShardIterator", asked).await["ShardIterator"].as_str().unwrap().to_owned()
 }
 
-fn data(records: &Value) -> Vec<String> {
+pub(crate) fn data(records: &Value) -> Vec<String> {
     let text = |record: &Value| String::from_utf8(BASE64.decode(record["Data"].as_str().unwrap()).unwrap()).unwrap();
     records["Records"].as_array().unwrap().iter().map(text).collect()
 }
@@ -172,10 +172,13 @@ async fn no_text_but_an_iterator_of_this_server_is_one() {
     broker.end().await;
 }
 
-/// A subscription as its bytes come.
-async fn subscribe(broker: &TestBroker, consumer: &Value) -> TcpStream {
-    let input =
-        json!({"ConsumerARN": consumer, "ShardId": "0", "StartingPosition": {"Type": "TRIM_HORIZON"}}).to_string();
+/// A subscription as its bytes come, from the oldest record on.
+pub(crate) async fn subscribe(broker: &TestBroker, consumer: &Value) -> TcpStream {
+    subscribe_from(broker, consumer, json!({"Type": "TRIM_HORIZON"})).await
+}
+
+pub(crate) async fn subscribe_from(broker: &TestBroker, consumer: &Value, start: Value) -> TcpStream {
+    let input = json!({"ConsumerARN": consumer, "ShardId": "0", "StartingPosition": start}).to_string();
     let head = format!(
         "POST / HTTP/1.1\r\nhost: h\r\nx-amz-target: Kinesis_20131202.SubscribeToShard\r\n\
          content-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n\r\n{input}",
@@ -187,7 +190,7 @@ async fn subscribe(broker: &TestBroker, consumer: &Value) -> TcpStream {
 }
 
 /// Reads until the text comes.
-async fn until(socket: &mut TcpStream, wanted: &str) -> String {
+pub(crate) async fn until(socket: &mut TcpStream, wanted: &str) -> String {
     let mut all = Vec::new();
     let read = async {
         while !String::from_utf8_lossy(&all).contains(wanted) {

@@ -29,7 +29,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// How long one lasts.
@@ -100,7 +100,7 @@ pub(super) async fn subscribe(call: &Call, input: &Value<'_>) -> Result<Outcome,
         created: consumer.created_at,
         cursor,
         replaced,
-        until: Instant::now() + LIFE,
+        until: now + LIFE,
         stage: Stage::Begins,
     };
     Ok(Outcome::Events(Box::pin(stream::unfold(pushing, Pushing::next))))
@@ -122,7 +122,7 @@ struct Pushing {
     cursor: Cursor,
     /// Somebody else has taken its place.
     replaced: CancellationToken,
-    until: Instant,
+    until: Timestamp,
     stage: Stage,
 }
 
@@ -151,6 +151,10 @@ impl Pushing {
     async fn push(&mut self) -> Option<Bytes> {
         let mut silence = false;
         loop {
+            // Asked before every event: a reader with much to read never waits.
+            if self.is_over() {
+                return None;
+            }
             if let Some(fault) = self.look_at_consumer().await {
                 return Some(self.end(fault));
             }
@@ -175,16 +179,21 @@ impl Pushing {
         }
     }
 
+    fn is_over(&self) -> bool {
+        self.call.broker.now() >= self.until || self.call.broker.draining().is_cancelled()
+    }
+
     async fn wait(&self) -> Woken {
         let broker = &self.call.broker;
+        let left = self.until.since(broker.now());
         let mut changes = broker.watch_stream(&self.stream);
         tokio::select! {
             biased;
             () = self.replaced.cancelled() => Woken::Replaced,
             () = broker.draining().cancelled() => Woken::Over,
-            () = sleep_until(self.until) => Woken::Over,
             () = broker.wait_for_records(&self.stream, &self.cursor) => Woken::Look,
             changed = changes.changed() => if changed.is_ok() { Woken::Look } else { Woken::Over },
+            () = sleep(left), if left < HEARTBEAT => Woken::Look,
             () = sleep(HEARTBEAT) => Woken::Silence,
         }
     }
@@ -207,28 +216,32 @@ impl Pushing {
         }
     }
 
-    /// An event with what was read. After the end of the shard there are no more.
+    /// An event with what was read.
     async fn tell(&mut self, batch: ReadBatch) -> Bytes {
-        let ended = batch.ended.clone();
+        if let (true, Some(ended)) = (batch.records.is_empty(), &batch.ended) {
+            return self.tell_end(ended.clone()).await;
+        }
         let behind = read::millis_behind(&self.call, &batch);
         let last = match batch.records.last() {
             Some(record) => Some(record.number.to_string()),
             None => self.number().await,
         };
         let records: Vec<Said> = batch.records.into_iter().map(read::record).collect();
-        let children = match ended {
-            None => None,
-            Some(ended) => match read::children(&self.call, &self.stream, ended).await {
-                Ok(children) => Some(children),
-                Err(fault) => return self.end(fault),
-            },
-        };
-        if children.is_some() {
-            self.stage = Stage::Ended;
-        }
         let event = Members::default().with("Records", records).maybe("ContinuationSequenceNumber", last);
-        let event = event.with("MillisBehindLatest", behind).maybe("ChildShards", children);
-        self.event("SubscribeToShardEvent", &event.into())
+        self.event("SubscribeToShardEvent", &event.with("MillisBehindLatest", behind).into())
+    }
+
+    /// The last event: the shard was read to its end. Clients know it by the number that is missing, and some take no
+    /// records out of it.
+    async fn tell_end(&mut self, children: Vec<ShardId>) -> Bytes {
+        match read::children(&self.call, &self.stream, children).await {
+            Ok(children) => {
+                self.stage = Stage::Ended;
+                let event = Members::default().with("Records", Vec::<Said>::new()).with("MillisBehindLatest", 0_u32);
+                self.event("SubscribeToShardEvent", &event.with("ChildShards", children).into())
+            }
+            Err(fault) => self.end(fault),
+        }
     }
 
     /// A number after which this subscription goes on, where it read no record.

@@ -1,32 +1,8 @@
-"""aws-cli v1, as it is typed.
-
-For SQS it takes no notice of AWS_ENDPOINT_URL in a region of AWS, where it has an old host name of its own in mind:
-`--endpoint-url` must be said.
-"""
+"""aws-cli v1 on queues, as it is typed."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-import pytest
 
 import server as servers
-
-AWS = Path(sys.executable).with_name("aws")
-
-
-@pytest.fixture
-def aws(server, tmp_path):
-    def run(*arguments, key=servers.OWNER, code=0):
-        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **server.client_environment(key)}
-        command = [AWS, "--endpoint-url", server.url, *arguments]
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-        assert ran.returncode == code, ran.stderr
-        return json.loads(ran.stdout or "{}") if code == 0 else ran.stderr
-
-    return run
 
 
 def test_a_message_passes_from_the_shell(aws, name):
