@@ -223,6 +223,12 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
+    /// The failure of a call with one entry.
+    pub(crate) fn only(error: &EntryError) -> Failure {
+        let exit = exit(Code::from_i32(error.code), Some(&error.reason));
+        Failure::new(exit, error.message.clone()).reason(&error.reason)
+    }
+
     pub(crate) fn done(&mut self, count: usize) {
         self.done += count;
     }
@@ -246,8 +252,7 @@ impl Entries {
             let text = format!("{} of {total} {what} failed", self.failed);
             return Err(Failure::new(Exit::Partly, text).reason(&last.reason));
         }
-        let exit = exit(Code::from_i32(last.code), Some(&last.reason));
-        Err(Failure::new(exit, last.message).reason(&last.reason))
+        Err(Self::only(&last))
     }
 }
 
