@@ -8,7 +8,7 @@ use forebay::proto::stream::v1::{
     produce_response::Frame as Answered,
     put_result::Result as Put,
     stream_service_client::StreamServiceClient,
-    subscribe_shard_response::Event,
+    subscribe_shard_response::{Event, Records},
 };
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
@@ -153,6 +153,41 @@ async fn a_subscription_sees_the_end_of_a_shard_and_a_stream_is_followed_through
     let found = follow(&mut client, "events").await;
     assert_eq!(found.len(), 20);
     assert!(found.values().all(|texts| texts == &["before", "after"]), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_reader_of_the_newest_learns_at_once_where_to_go_on() {
+    let broker = start().await;
+    let mut client = client(&broker).await;
+    stream(&mut client, "events", 1).await;
+    put(&mut client, "events", vec![record("a", "before")]).await;
+    let from = |start| wire::SubscribeShardRequest {
+        stream: "events".into(),
+        shard_id: "shardId-000000000000".into(),
+        position: Some(wire::Position { start: Some(start) }),
+        until: None,
+    };
+    // Any other sign of life comes after five seconds or more: so many of those take too long.
+    let many = async {
+        for turn in 0..20 {
+            let latest = from(wire::position::Start::Latest(wire::position::Latest {}));
+            let sign = first_records(&mut client, latest).await;
+            assert_eq!(texts(&sign.records), [""; 0]);
+            put(&mut client, "events", vec![record("a", &turn.to_string())]).await;
+            let behind = from(wire::position::Start::AfterSequenceNumber(sign.continuation_sequence_number));
+            assert_eq!(texts(&first_records(&mut client, behind).await.records), [turn.to_string()]);
+        }
+    };
+    soon(many).await;
+}
+
+/// What a subscription says first.
+async fn first_records(client: &mut Client, request: wire::SubscribeShardRequest) -> Records {
+    let mut answers = client.subscribe_shard(request).await.unwrap().into_inner();
+    match answers.message().await.unwrap().unwrap().event {
+        Some(Event::Records(records)) => records,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
