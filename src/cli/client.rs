@@ -12,6 +12,7 @@ use crate::{
     proto::{
         access::v1::access_service_client::AccessServiceClient, admin::v1::admin_service_client::AdminServiceClient,
         common::v1::EntryError, queue::v1::queue_service_client::QueueServiceClient,
+        stream::v1::stream_service_client::StreamServiceClient,
     },
 };
 use clap::Args;
@@ -63,6 +64,10 @@ impl Caller {
 
     pub(crate) fn queues(&self) -> QueueServiceClient<Wire> {
         QueueServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub(crate) fn streams(&self) -> StreamServiceClient<Wire> {
+        StreamServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     pub(crate) fn access(&self) -> AccessServiceClient<Wire> {

@@ -225,17 +225,18 @@ async fn a_producer_goes_on_where_its_last_session_ended() {
 }
 
 /// One member of a group, from the client's side.
-struct Member {
+pub(crate) struct Member {
     frames: mpsc::Sender<wire::JoinRequest>,
     answers: Streaming<wire::JoinResponse>,
 }
 
 impl Member {
-    async fn join(client: &mut Client, group: &str) -> Self {
+    pub(crate) async fn join(client: &mut Client, group: &str) -> Self {
         let (frames, requests) = mpsc::channel(64);
         let open = join_request::Open {
             stream: "events".into(),
             group: group.into(),
+            consumer_name: "test-member".into(),
             initial_position: from_the_oldest(),
             ..Default::default()
         };
@@ -255,7 +256,7 @@ impl Member {
     }
 
     /// Takes records until there are `count`, and commits each delivery; says which were delivered.
-    async fn take(&mut self, count: usize) -> Vec<String> {
+    pub(crate) async fn take(&mut self, count: usize) -> Vec<String> {
         let (mut taken, mut commits, mut confirmed) = (Vec::new(), 0, 0);
         while taken.len() < count || confirmed < commits {
             match self.next().await {
