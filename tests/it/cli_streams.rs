@@ -308,3 +308,29 @@ async fn a_group_is_shown_moved_and_deleted() {
     refused(&group(&["delete", "events", "workers", "--yes"]).await, 4, "STREAM_PART_NOT_FOUND");
     assert_eq!(run(&broker, &["stream", "delete", "events", "--yes"]).await.code, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_benchmark_finds_every_record_again_and_leaves_no_stream() {
+    let broker = start().await;
+    for mode in [
+        &["--mode", "put"][..],
+        &["--mode", "put", "--batch", "10", "--ceiling"],
+        &["--mode", "produce"],
+        &["--mode", "read", "--records", "500"],
+        &["--mode", "subscribe", "--records", "500", "--shards", "3"],
+    ] {
+        let common = ["bench", "stream", "--json", "--clients", "4", "--duration", "300ms", "--warmup", "100ms"];
+        let ran = run(&broker, &[&common[..], mode].concat()).await;
+        assert_eq!(ran.code, 0, "{mode:?}: {} {}", ran.out, ran.err);
+        let verdict = &ran.row()["rounds"][0]["verdict"];
+        assert!(verdict["received"].as_u64().unwrap() > 0, "{mode:?}: {verdict}");
+        let wrong = ["lost", "twice", "out_of_order", "changed"].map(|what| verdict[what].as_u64().unwrap());
+        assert_eq!(wrong, [0; 4], "{mode:?}");
+        assert_eq!(ran.row()["ratio"].is_f64(), mode.contains(&"--ceiling"), "{mode:?}");
+    }
+    let limited = ["bench", "stream", "--mode", "read", "--shards", "1", "--size", "100KiB", "--records", "100"];
+    refused(&run(&broker, &limited).await, 1, "SHARD_THROUGHPUT_EXCEEDED: the stream cannot be filled");
+    refused(&run(&broker, &["bench", "stream", "--size", "15B"]).await, 2, "--size must be at least 16B");
+    // Deleted streams go a moment later.
+    while !run(&broker, &["stream", "list"]).await.out.is_empty() {}
+}

@@ -13,6 +13,7 @@ mod outstanding;
 mod queue;
 mod refuse;
 mod show;
+mod stream;
 mod tally;
 mod waiters;
 
