@@ -2,8 +2,8 @@
 
 use super::{
     access::AccessArgs, backup::BackupCommand, bench::BenchCommand, check::CheckCommand, config::ConfigCommand,
-    errors::ErrorsCommand, generate::GenerateCommand, queue::QueueArgs, serve::ServeArgs, server::ServerArgs,
-    storage::StorageArgs, version::VersionArgs,
+    errors::ErrorsCommand, generate::GenerateCommand, group::GroupArgs, queue::QueueArgs, serve::ServeArgs,
+    server::ServerArgs, storage::StorageArgs, stream::StreamArgs, version::VersionArgs,
 };
 use clap::{Parser, Subcommand};
 
@@ -28,6 +28,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Work with queues and their messages
     Queue(Box<QueueArgs>),
+    /// Work with streams, their shards and their records
+    Stream(Box<StreamArgs>),
+    /// Look at the groups that read a stream, and move them
+    Group(Box<GroupArgs>),
     /// See who calls, and manage access keys
     Access(Box<AccessArgs>),
     /// Look at a server and run it from afar

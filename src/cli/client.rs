@@ -12,6 +12,7 @@ use crate::{
     proto::{
         access::v1::access_service_client::AccessServiceClient, admin::v1::admin_service_client::AdminServiceClient,
         common::v1::EntryError, queue::v1::queue_service_client::QueueServiceClient,
+        stream::v1::stream_service_client::StreamServiceClient,
     },
 };
 use clap::Args;
@@ -63,6 +64,10 @@ impl Caller {
 
     pub(crate) fn queues(&self) -> QueueServiceClient<Wire> {
         QueueServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    pub(crate) fn streams(&self) -> StreamServiceClient<Wire> {
+        StreamServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
     pub(crate) fn access(&self) -> AccessServiceClient<Wire> {
@@ -223,6 +228,12 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
+    /// The failure of a call with one entry.
+    pub(crate) fn only(error: &EntryError) -> Failure {
+        let exit = exit(Code::from_i32(error.code), Some(&error.reason));
+        Failure::new(exit, error.message.clone()).reason(&error.reason)
+    }
+
     pub(crate) fn done(&mut self, count: usize) {
         self.done += count;
     }
@@ -246,8 +257,7 @@ impl Entries {
             let text = format!("{} of {total} {what} failed", self.failed);
             return Err(Failure::new(Exit::Partly, text).reason(&last.reason));
         }
-        let exit = exit(Code::from_i32(last.code), Some(&last.reason));
-        Err(Failure::new(exit, last.message).reason(&last.reason))
+        Err(Self::only(&last))
     }
 }
 

@@ -1,8 +1,8 @@
 //! From arguments to an exit code.
 
 use super::{
-    Cli, Command, Exit, Failure, access, backup, bench, check, config, errors, generate, output, queue, serve, server,
-    storage, version,
+    Cli, Command, Exit, Failure, access, backup, bench, check, config, errors, generate, group, output, queue, serve,
+    server, storage, stream, version,
 };
 use clap::Parser as _;
 use std::{ffi::OsString, process::ExitCode};
@@ -32,6 +32,8 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::run(args),
         Command::Queue(args) => queue::run(*args),
+        Command::Stream(args) => stream::run(*args),
+        Command::Group(args) => group::run(*args),
         Command::Access(args) => access::run(*args),
         Command::Server(args) => server::run(args),
         Command::Storage(args) => storage::run(args),

@@ -49,7 +49,7 @@ pub(crate) fn show_time(time: Option<prost_types::Timestamp>) -> String {
     time.and_then(read).map(|time| time.to_string()).unwrap_or_default()
 }
 
-/// The queue's id, when it is in the default place; else the name as it is.
+/// The id at the end of a name.
 pub(crate) fn short_name(name: &str) -> &str {
-    name.rsplit_once("/queues/").map_or(name, |(_, id)| id)
+    name.rsplit_once('/').map_or(name, |(_, id)| id)
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod serve;
+mod streams;
 mod tls;
 
 use assert_cmd::Command;
@@ -46,6 +47,9 @@ fn a_command_line_that_cannot_be_read_is_a_usage_error() {
         &[],
         &["queue", "create"],
         &["queue", "list", "--timeout", "5"],
+        &["stream", "put", "events"],
+        &["stream", "read", "events", "--from", "yesterday"],
+        &["group", "seek", "events", "workers"],
         &["config", "check", "--set", "x"],
     ] {
         let ran = forebay(args);
@@ -56,7 +60,9 @@ fn a_command_line_that_cannot_be_read_is_a_usage_error() {
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    for args in [&["--help"][..], &["queue", "send", "--help"], &["version"], &["--version"]] {
+    for args in
+        [&["--help"][..], &["queue", "send", "--help"], &["stream", "tail", "--help"], &["version"], &["--version"]]
+    {
         let ran = forebay(args);
         assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args:?}");
         assert!(ran.out.contains("forebay"), "{args:?}");
@@ -116,7 +122,13 @@ fn a_server_that_is_not_there_is_unreachable() {
     // A port that was free a moment ago, and that nobody listens on now.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server = format!("http://127.0.0.1:{port}");
-    for args in [&["queue", "list"][..], &["queue", "send", "orders", "hello"], &["server", "status"]] {
+    for args in [
+        &["queue", "list"][..],
+        &["queue", "send", "orders", "hello"],
+        &["stream", "tail", "events"],
+        &["group", "list", "events"],
+        &["server", "status"],
+    ] {
         let ran = run(command(args).env("FOREBAY_SERVER", &server));
         assert_eq!(ran.code, 6, "{args:?}: {}", ran.err);
         assert!(ran.err.contains(&format!("cannot reach {server}")) && ran.err.contains("hint: "), "{}", ran.err);
@@ -129,9 +141,13 @@ fn destruction_asks_and_without_a_terminal_needs_yes() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let ran = forebay(&["queue", "delete", "orders", "--server", &server]);
-    assert_eq!(ran.code, 2, "{}", ran.err);
-    assert!(ran.err.contains("--yes"), "{}", ran.err);
+    for delete in
+        [&["queue", "delete", "orders"][..], &["stream", "delete", "events"], &["group", "delete", "events", "workers"]]
+    {
+        let ran = forebay(&[delete, &["--server", &server]].concat());
+        assert_eq!(ran.code, 2, "{delete:?}: {}", ran.err);
+        assert!(ran.err.contains("--yes"), "{}", ran.err);
+    }
 }
 
 #[test]
@@ -152,12 +168,19 @@ fn reasons_are_listed_and_explained() {
 fn completions_and_manual_pages_cover_the_tree() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let ran = forebay(&["generate", "completions", shell]);
-        assert!(ran.code == 0 && ran.out.contains("dead-letter"), "{shell}");
+        assert!(ran.code == 0 && ran.out.contains("dead-letter") && ran.out.contains("reshard"), "{shell}");
     }
     let dir = tempfile::tempdir().unwrap();
     let ran = forebay(&["generate", "man", dir.path().to_str().unwrap()]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    for page in ["forebay.1", "forebay-queue.1", "forebay-queue-settle-dead-letter.1", "forebay-config-show.1"] {
+    for page in [
+        "forebay.1",
+        "forebay-queue.1",
+        "forebay-queue-settle-dead-letter.1",
+        "forebay-stream-tail.1",
+        "forebay-group-seek.1",
+        "forebay-config-show.1",
+    ] {
         let text = fs::read_to_string(dir.path().join(page)).unwrap();
         assert!(text.contains(".SH SYNOPSIS") || text.contains(".SH NAME"), "{page}");
     }

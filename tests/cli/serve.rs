@@ -37,7 +37,7 @@ impl Server {
         Self::start_at("127.0.0.1:0", args)
     }
 
-    fn start_at(address: &str, args: &[&str]) -> Self {
+    pub(crate) fn start_at(address: &str, args: &[&str]) -> Self {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"));
         command.args([
             "serve",
@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// On a directory whose only key is [`KEY`].
-    fn on(dir: &Path) -> Self {
+    pub(crate) fn on(dir: &Path) -> Self {
         let path = dir.to_str().unwrap();
         let known = forebay(&["access", "key", "list", "--data-dir", path]);
         if !known.out.contains(KEY.0) {
@@ -107,7 +107,7 @@ impl Server {
     }
 
     /// Where it listens, for the one that takes its place.
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.url.trim_start_matches("http://").to_owned()
     }
 
@@ -394,27 +394,31 @@ fn a_server_that_dies_under_a_call_is_named() {
     assert!(ran.err.contains(&format!("the connection to {} broke: ", server.url)), "{}", ran.err);
 }
 
-/// A consumer that runs beside the test; killed when the test fails before it ends.
-struct Consumer {
+/// A command that runs beside the test; killed when the test fails before it ends.
+pub(crate) struct Consumer {
     child: Child,
-    lines: Box<dyn Iterator<Item = String>>,
+    pub(crate) lines: Box<dyn Iterator<Item = String>>,
 }
 
 impl Consumer {
     fn start(server: &Server, args: &[&str]) -> Self {
+        Self::run(server, &[&["queue", "consume", "orders"], args].concat())
+    }
+
+    pub(crate) fn run(server: &Server, args: &[&str]) -> Self {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_forebay"));
-        command.args(["queue", "consume", "orders", "--server", &server.url]).args(args);
+        command.args(args).args(["--server", &server.url]);
         command.env("FOREBAY_ACCESS_KEY_ID", KEY.0).env("FOREBAY_SECRET_ACCESS_KEY", KEY.1);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines: Box::new(lines.map_while(Result::ok)) }
     }
 
-    fn wait(mut self) -> i32 {
+    pub(crate) fn wait(mut self) -> i32 {
         self.child.wait().unwrap().code().unwrap()
     }
 
-    fn interrupt(self) -> i32 {
+    pub(crate) fn interrupt(self) -> i32 {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         self.wait()

@@ -25,7 +25,7 @@ impl Ran {
 }
 
 /// Runs one command line against the broker, with this on standard input.
-async fn run_with(broker: &TestBroker, input: &str, args: &[&str]) -> Ran {
+pub(crate) async fn run_with(broker: &TestBroker, input: &str, args: &[&str]) -> Ran {
     let mut command = Command::cargo_bin("forebay").unwrap();
     command.env_clear().env("PATH", "/usr/bin:/bin").env("FOREBAY_SERVER", format!("http://{}", broker.address));
     command.env("FOREBAY_ACCESS_KEY_ID", KEY_ID).env("FOREBAY_SECRET_ACCESS_KEY", SECRET);

@@ -2,8 +2,13 @@
 
 use crate::broker::{TestBroker, Wire, seconds, soon, start};
 use forebay::proto::stream::v1::{
-    self as wire, join_request, join_response::Frame as Told, produce_request, produce_response::Frame as Answered,
-    put_result::Result as Put, stream_service_client::StreamServiceClient, subscribe_shard_response::Event,
+    self as wire, join_request,
+    join_response::Frame as Told,
+    produce_request,
+    produce_response::Frame as Answered,
+    put_result::Result as Put,
+    stream_service_client::StreamServiceClient,
+    subscribe_shard_response::{Event, Records},
 };
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
@@ -79,7 +84,8 @@ async fn follow(client: &mut Client, stream: &str) -> BTreeMap<String, Vec<Strin
 async fn what_is_put_is_read_from_any_position_and_by_a_reader_who_waits() {
     let broker = start().await;
     let mut client = client(&broker).await;
-    let created = stream(&mut client, "events", 1).await;
+    // How many shards there are is not said: one.
+    let created = stream(&mut client, "events", 0).await;
     assert_eq!((created.open_shards, created.name.as_str()), (1, "namespaces/000000000000/streams/events"));
     let results = put(&mut client, "events", vec![record("a", "1"), record("a", "2"), record("", "none")]).await;
     let Put::Put(second) = &results[1] else { panic!("{results:?}") };
@@ -150,6 +156,41 @@ async fn a_subscription_sees_the_end_of_a_shard_and_a_stream_is_followed_through
 }
 
 #[tokio::test]
+async fn a_reader_of_the_newest_learns_at_once_where_to_go_on() {
+    let broker = start().await;
+    let mut client = client(&broker).await;
+    stream(&mut client, "events", 1).await;
+    put(&mut client, "events", vec![record("a", "before")]).await;
+    let from = |start| wire::SubscribeShardRequest {
+        stream: "events".into(),
+        shard_id: "shardId-000000000000".into(),
+        position: Some(wire::Position { start: Some(start) }),
+        until: None,
+    };
+    // Any other sign of life comes after five seconds or more: so many of those take too long.
+    let many = async {
+        for turn in 0..20 {
+            let latest = from(wire::position::Start::Latest(wire::position::Latest {}));
+            let sign = first_records(&mut client, latest).await;
+            assert_eq!(texts(&sign.records), [""; 0]);
+            put(&mut client, "events", vec![record("a", &turn.to_string())]).await;
+            let behind = from(wire::position::Start::AfterSequenceNumber(sign.continuation_sequence_number));
+            assert_eq!(texts(&first_records(&mut client, behind).await.records), [turn.to_string()]);
+        }
+    };
+    soon(many).await;
+}
+
+/// What a subscription says first.
+async fn first_records(client: &mut Client, request: wire::SubscribeShardRequest) -> Records {
+    let mut answers = client.subscribe_shard(request).await.unwrap().into_inner();
+    match answers.message().await.unwrap().unwrap().event {
+        Some(Event::Records(records)) => records,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn a_producer_goes_on_where_its_last_session_ended() {
     let broker = start().await;
     let mut client = client(&broker).await;
@@ -184,17 +225,18 @@ async fn a_producer_goes_on_where_its_last_session_ended() {
 }
 
 /// One member of a group, from the client's side.
-struct Member {
+pub(crate) struct Member {
     frames: mpsc::Sender<wire::JoinRequest>,
     answers: Streaming<wire::JoinResponse>,
 }
 
 impl Member {
-    async fn join(client: &mut Client, group: &str) -> Self {
+    pub(crate) async fn join(client: &mut Client, group: &str) -> Self {
         let (frames, requests) = mpsc::channel(64);
         let open = join_request::Open {
             stream: "events".into(),
             group: group.into(),
+            consumer_name: "test-member".into(),
             initial_position: from_the_oldest(),
             ..Default::default()
         };
@@ -214,7 +256,7 @@ impl Member {
     }
 
     /// Takes records until there are `count`, and commits each delivery; says which were delivered.
-    async fn take(&mut self, count: usize) -> Vec<String> {
+    pub(crate) async fn take(&mut self, count: usize) -> Vec<String> {
         let (mut taken, mut commits, mut confirmed) = (Vec::new(), 0, 0);
         while taken.len() < count || confirmed < commits {
             match self.next().await {

@@ -14,6 +14,7 @@ mod backlog;
 mod backup;
 mod broker;
 mod cli;
+mod cli_streams;
 mod consume_session;
 mod drain;
 mod grpc_access;

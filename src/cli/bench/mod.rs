@@ -4,10 +4,17 @@
 //! `bench disk` are for.
 
 mod action;
+mod ceiling;
 mod clock;
 mod disk;
+mod figures;
+mod ledger;
+mod outstanding;
 mod queue;
+mod refuse;
 mod show;
+mod stream;
+mod tally;
 mod waiters;
 
 pub(crate) use action::{BenchCommand, run};

@@ -16,6 +16,7 @@ use crate::{
         client::{Caller, Entries},
         interrupt::Interrupts,
         output::{Output, note},
+        retry::Retry,
         value,
     },
     proto::{
@@ -31,9 +32,6 @@ use tokio::time::Instant;
 
 /// How long the leases of a broken call wait for the next one.
 const RELEASE_GRACE: Duration = Duration::from_secs(10);
-/// Between a break and the first attempt to call again; twice as long each time, up to the last.
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_LAST: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct ConsumeArgs {
@@ -181,31 +179,6 @@ async fn until(time: Option<Instant>) {
 
 fn interrupted() -> Failure {
     Failure::failed("interrupted before everything was settled")
-}
-
-/// When to call again.
-#[derive(Default)]
-struct Retry {
-    /// A call was opened: before that, a failure is final.
-    opened: bool,
-    /// Since when no call has been opened.
-    since: Option<Instant>,
-    attempts: u32,
-}
-
-impl Retry {
-    fn opened(&mut self) {
-        *self = Self { opened: true, since: None, attempts: 0 };
-    }
-
-    /// How long to wait before the next attempt; `None` when there is to be none.
-    fn next(&mut self, longest: Duration) -> Option<Duration> {
-        let wait = RETRY_FIRST.saturating_mul(1 << self.attempts.min(8)).min(RETRY_LAST);
-        self.attempts += 1;
-        let now = Instant::now();
-        let since = *self.since.get_or_insert(now);
-        (self.opened && now.duration_since(since) < longest).then_some(wait)
-    }
 }
 
 struct Session<'o> {

@@ -5,6 +5,7 @@ use crate::{
     cli::{
         Failure,
         client::{Caller, Entries},
+        input,
         output::{Output, Record},
         value,
     },
@@ -17,12 +18,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use clap::Args;
 use serde::Serialize;
-use std::{
-    collections::HashMap,
-    fs,
-    io::{self, BufRead as _, Read as _},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 /// Bytes of bodies in one call; well below what the server reads.
 const BATCH_BYTES: usize = 1 << 20;
@@ -65,13 +61,13 @@ impl SendArgs {
         let template = self.template()?;
         let mut entries = Entries::default();
         if !self.lines {
-            let body = self.whole_body()?;
+            let body = input::whole(self.file.as_deref(), self.body.as_deref())?;
             self.send(caller, vec![Message { body, ..template }], &mut entries, &mut output).await?;
             return entries.finish("messages");
         }
         let mut batch = Vec::new();
         let mut bytes = 0;
-        for line in self.line_reader()? {
+        for line in input::lines(self.file.as_deref(), self.body.as_deref())? {
             let body = Bytes::from(line?);
             bytes += body.len();
             batch.push(Message { body, ..template.clone() });
@@ -105,7 +101,7 @@ impl SendArgs {
                     if single { output.one(&row)? } else { output.next(&row)? }
                 }
                 Some(send_result::Result::Error(error)) if single => {
-                    return Err(entries_of_one(&error));
+                    return Err(Entries::only(&error));
                 }
                 Some(send_result::Result::Error(error)) => entries.failed(&format!("message {}", at + 1), &error),
                 None => return Err(Failure::failed("the server answered without a result")),
@@ -127,38 +123,6 @@ impl SendArgs {
             trace_context: self.trace_context.clone(),
         })
     }
-
-    fn whole_body(&self) -> Result<Bytes, Failure> {
-        let from_stdin = || {
-            let mut body = Vec::new();
-            io::stdin().lock().read_to_end(&mut body).map(|_| Bytes::from(body))
-        };
-        Ok(match (self.file.as_deref(), self.body.as_deref()) {
-            (Some("-"), _) | (None, Some("-")) => from_stdin()?,
-            (Some(file), _) => fs::read(file).map_err(|error| Failure::failed(format!("{file}: {error}")))?.into(),
-            (None, body) => Bytes::from(body.unwrap_or_default().to_owned()),
-        })
-    }
-
-    fn line_reader(&self) -> Result<Box<dyn Iterator<Item = io::Result<String>>>, Failure> {
-        Ok(match (self.file.as_deref(), self.body.as_deref()) {
-            (Some("-"), _) | (None, Some("-")) => Box::new(io::stdin().lock().lines()),
-            (Some(file), _) => {
-                let file = fs::File::open(file).map_err(|error| Failure::failed(format!("{file}: {error}")))?;
-                Box::new(io::BufReader::new(file).lines())
-            }
-            (None, body) => {
-                let lines: Vec<_> = body.unwrap_or_default().lines().map(|line| Ok(line.to_owned())).collect();
-                Box::new(lines.into_iter())
-            }
-        })
-    }
-}
-
-fn entries_of_one(error: &crate::proto::common::v1::EntryError) -> Failure {
-    let mut entries = Entries::default();
-    entries.failed_silently(error);
-    entries.finish("messages").err().unwrap_or_else(|| Failure::failed(error.message.clone()))
 }
 
 /// Reads `name=text`, `name:Number=5`, `name:Binary=BASE64`; a label may follow the type after a dot.

@@ -57,6 +57,7 @@ pub struct NewStream {
     pub parent: String,
     pub stream_id: String,
     pub fields: StreamFields,
+    /// Zero: one.
     pub shards: u32,
 }
 
@@ -85,7 +86,7 @@ impl Broker {
         let id = StreamName::parse(&stream_id).map_err(invalid)?;
         let settings = settings(&fields)?;
         let name = if parent.is_empty() { id.to_string() } else { format!("{parent}/streams/{id}") };
-        let create = CreateStream { settings, shards };
+        let create = CreateStream { settings, shards: shards.max(1) };
         let stream = self.create_stream(caller, &name, create).await.map_err(Refusal::from)?;
         loop {
             let view = self.view_stream(&stream).await?;

@@ -87,6 +87,8 @@ struct Heard {
     continuation: SequenceNumber,
     /// It said something since the last sign of life.
     is_fresh: bool,
+    /// It said something at all.
+    is_known: bool,
 }
 
 pub struct FollowSession {
@@ -206,7 +208,7 @@ impl FollowSession {
                 continue;
             }
             let continuation = place.number_before(self.stream.partition());
-            self.heard.insert(shard, Heard { continuation, is_fresh: false });
+            self.heard.insert(shard, Heard { continuation, is_fresh: false, is_known: false });
             self.readers.read(place);
         }
     }
@@ -229,7 +231,7 @@ impl FollowSession {
         let is_cut = self.cut(shard, &mut batch.records);
         let is_late = matches!(self.until, Until::Time(moment) if self.broker.now() >= moment);
         let is_at_tip = found == 0 && batch.ended.is_none() && batch.lost.is_none();
-        self.tell(&place, &mut batch);
+        self.tell(&place, &mut batch, is_at_tip);
         if self.is_over {
             return Ok(());
         }
@@ -276,16 +278,19 @@ impl FollowSession {
         records.len() < found
     }
 
-    fn tell(&mut self, place: &Place, batch: &mut ReadBatch) {
+    /// Who finds nothing at first is told where he stands: from there another call goes on if this one breaks.
+    fn tell(&mut self, place: &Place, batch: &mut ReadBatch, is_at_tip: bool) {
         let (shard, lost) = (place.cursor.shard, lost(batch));
         let records = std::mem::take(&mut batch.records);
         let continuation = match records.last() {
             Some(last) => last.number,
             None => place.number_before(self.stream.partition()),
         };
-        let says_something = !records.is_empty() || lost > 0;
-        let was_fresh = self.heard.get(&shard).is_some_and(|heard| heard.is_fresh);
-        self.heard.insert(shard, Heard { continuation, is_fresh: was_fresh || says_something });
+        let (was_fresh, was_known) =
+            self.heard.get(&shard).map_or((false, false), |heard| (heard.is_fresh, heard.is_known));
+        let says_something = !records.is_empty() || lost > 0 || (is_at_tip && !was_known);
+        let is_known = was_known || says_something;
+        self.heard.insert(shard, Heard { continuation, is_fresh: was_fresh || says_something, is_known });
         if says_something {
             let behind = batch.behind.map(|arrival| self.broker.now().since(arrival));
             self.out.push_back(Event::Records(Followed { shard, records, continuation, behind, lost }));
@@ -310,6 +315,7 @@ impl FollowSession {
         self.heartbeat_at = Instant::now() + heartbeat_wait(&self.broker);
         for (shard, heard) in &mut self.heard {
             if !std::mem::replace(&mut heard.is_fresh, false) {
+                heard.is_known = true;
                 let (shard, continuation) = (*shard, heard.continuation);
                 let quiet = Followed { shard, records: Vec::new(), continuation, behind: None, lost: 0 };
                 self.out.push_back(Event::Records(quiet));

@@ -73,8 +73,11 @@ pub(crate) struct QueueBenchArgs {
 
 impl QueueBenchArgs {
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if self.size < super::ledger::HEADER_BYTES as u64 {
-            return Err(Failure::usage(format!("--size must be at least {}B", super::ledger::HEADER_BYTES)));
+        if self.size < crate::cli::bench::ledger::HEADER_BYTES as u64 {
+            return Err(Failure::usage(format!(
+                "--size must be at least {}B",
+                crate::cli::bench::ledger::HEADER_BYTES
+            )));
         }
         if self.rate.is_some() && self.mode != Mode::Send {
             return Err(Failure::usage("--rate goes with --mode send only"));

@@ -1,70 +1,40 @@
-//! A server that stores nothing: the same calls over the same transport, answered at once. What it does is the most that any server
-//! behind this protocol can do on this machine.
+//! The queue service of a server that stores nothing.
 
-use super::ledger::Bodies;
 use crate::{
-    cli::Failure,
+    cli::{
+        Failure,
+        bench::{
+            ceiling::{Answers, Ceiling, FRAME_BYTES, REQUEST_BYTES_MAX},
+            ledger::Bodies,
+            refuse::refuse,
+        },
+    },
     proto::queue::v1::{
-        ConsumeRequest, ConsumeResponse, ProduceRequest, ProduceResponse, ReceiveRequest, ReceiveResponse,
-        ReceivedMessage, SendRequest, SendResponse, SendResult, SentMessage, SettleRequest, SettleResponse,
-        consume_request, consume_response, produce_request, produce_response,
+        self as wire, ConsumeRequest, ConsumeResponse, ProduceRequest, ProduceResponse, ReceiveRequest,
+        ReceiveResponse, ReceivedMessage, SendRequest, SendResponse, SendResult, SentMessage, SettleRequest,
+        SettleResponse, consume_request, consume_response, produce_request, produce_response,
         queue_service_server::{QueueService, QueueServiceServer},
         send_result,
     },
 };
-use std::{
-    net::SocketAddr,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 use tokio::sync::mpsc;
-use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
-use tonic::{
-    Request, Response, Status, Streaming,
-    transport::{Server, server::TcpIncoming},
-};
+use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, Streaming, service::Routes};
 
 const FRAMES: usize = 16;
-/// As a broker would fill a frame.
-const FRAME_BYTES: usize = 100 << 10;
 const MESSAGE_ID: &str = "00008000-0000-8000-8000-000000000000";
 /// As long as that of a broker.
 const HANDLE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// The server; gone when dropped.
-pub(super) struct Ceiling {
-    pub(super) address: SocketAddr,
-    runtime: Option<tokio::runtime::Runtime>,
-}
-
-impl Ceiling {
-    /// Starts it with threads of its own, as another process would have. It hands out `messages` that the first client is said to have
-    /// sent.
-    pub(super) fn start(bodies: Bodies, size: usize, messages: u64) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("ceiling").enable_all().build()?;
-        let incoming = runtime.block_on(async { TcpIncoming::bind(SocketAddr::from(([127, 0, 0, 1], 0))) })?;
-        let address = incoming.local_addr()?;
-        let nothing = Nothing { bodies, size, next: Arc::default(), messages };
-        let service = QueueServiceServer::new(nothing).max_decoding_message_size(64 << 20);
-        let server = Server::builder()
-            .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(8 << 20)
-            .add_service(service)
-            .serve_with_incoming(incoming.with_nodelay(Some(true)));
-        runtime.spawn(server);
-        Ok(Self { address, runtime: Some(runtime) })
-    }
-}
-
-impl Drop for Ceiling {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
+/// Starts a server that hands out `messages` that the first client is said to have sent.
+pub(super) fn start(bodies: Bodies, size: usize, messages: u64) -> Result<Ceiling, Failure> {
+    let nothing = Nothing { bodies, size, next: Arc::default(), messages };
+    let service = QueueServiceServer::new(nothing).max_decoding_message_size(REQUEST_BYTES_MAX);
+    Ceiling::start(Routes::new(service))
 }
 
 #[derive(Clone)]
@@ -133,24 +103,6 @@ impl Nothing {
 fn stored() -> SendResult {
     let sent = SentMessage { message_id: MESSAGE_ID.to_owned(), ..SentMessage::default() };
     SendResult { result: Some(send_result::Result::Sent(sent)) }
-}
-
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
-/// Refuses the calls that a benchmark does not make; in the form that `async_trait` gives a method, because it does not look into macros.
-macro_rules! refuse {
-    ($($call:ident: $Request:ident -> $Response:ident),+ $(,)?) => {$(
-        fn $call<'life0, 'async_trait>(
-            &'life0 self,
-            _: Request<crate::proto::queue::v1::$Request>,
-        ) -> Pin<Box<dyn Future<Output = Result<Response<crate::proto::queue::v1::$Response>, Status>> + Send + 'async_trait>>
-        where
-            'life0: 'async_trait,
-            Self: 'async_trait,
-        {
-            Box::pin(async { Err(Status::unimplemented("this server only serves as a ceiling")) })
-        }
-    )+};
 }
 
 #[tonic::async_trait]

@@ -1,11 +1,10 @@
 //! One `Consume` call a client; everything is acknowledged at once.
 
 use super::{
-    ledger::Ledger,
     load::{Load, client},
     receive::{acks, note},
-    tally::Tally,
 };
+use crate::cli::bench::{ledger::Ledger, tally::Tally};
 use crate::cli::credentials::Wire;
 use crate::{
     cli::bench::clock::now,

@@ -1,9 +1,7 @@
 //! Puts messages into the queues before the clock starts, in the name of the clients.
 
-use super::{
-    ledger::Sent,
-    load::{Load, client},
-};
+use super::load::{Load, client};
+use crate::cli::bench::ledger::Sent;
 use crate::cli::credentials::Wire;
 use crate::{
     cli::Failure,

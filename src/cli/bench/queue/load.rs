@@ -1,6 +1,7 @@
 //! What every client of a run shares.
 
-use super::{args::QueueBenchArgs, ledger::Bodies};
+use super::args::QueueBenchArgs;
+use crate::cli::bench::ledger::Bodies;
 use crate::cli::credentials::Wire;
 use crate::{
     cli::bench::clock::{Window, now},

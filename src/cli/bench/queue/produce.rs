@@ -3,14 +3,17 @@
 use super::{
     load::{Load, client},
     send::results,
-    tally::Tally,
 };
 use crate::cli::credentials::Wire;
 use crate::{
-    cli::bench::clock::now,
+    cli::bench::{
+        clock::now,
+        outstanding::{Outstanding, reserve},
+        tally::Tally,
+    },
     proto::queue::v1::{ProduceRequest, ProduceResponse, produce_request, produce_response},
 };
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -19,15 +22,12 @@ use tonic::Status;
 const FRAMES: usize = 8;
 
 pub(super) async fn run(load: Arc<Load>, channel: Wire, index: u32) -> Tally {
-    let mut producer =
-        Producer { load: &load, index, tally: Tally::default(), outstanding: VecDeque::new(), unacked: 0 };
+    let mut producer = Producer { load: &load, index, tally: Tally::default(), outstanding: Outstanding::default() };
     // Whatever ends the call, what is not acknowledged then may be stored or not.
     if let Err(status) = producer.run(channel).await {
         producer.tally.refused(&status);
     }
-    for left in producer.outstanding {
-        producer.tally.sent.unsure.extend(left.first..left.first + left.count);
-    }
+    producer.tally.sent.unsure.extend(producer.outstanding.places());
     producer.tally
 }
 
@@ -35,15 +35,7 @@ struct Producer<'a> {
     load: &'a Load,
     index: u32,
     tally: Tally,
-    outstanding: VecDeque<Outstanding>,
-    /// Messages in `outstanding`.
-    unacked: u64,
-}
-
-struct Outstanding {
-    first: u64,
-    count: u64,
-    begun: Instant,
+    outstanding: Outstanding,
 }
 
 impl Producer<'_> {
@@ -60,7 +52,7 @@ impl Producer<'_> {
             if self.load.window.is_over(now()) {
                 frames = None;
             }
-            let out = frames.clone().filter(|_| self.unacked + batch <= window);
+            let out = frames.clone().filter(|_| self.outstanding.count() + batch <= window);
             tokio::select! {
                 permit = reserve(out) => match permit {
                     Some(permit) => drop(permit.send(self.next())),
@@ -82,9 +74,8 @@ impl Producer<'_> {
         let first = self.tally.sent.next;
         let messages = self.load.messages(self.index, first);
         let count = messages.len() as u64;
-        self.outstanding.push_back(Outstanding { first, count, begun: now() });
+        self.outstanding.begin(first, count);
         self.tally.sent.next += count;
-        self.unacked += count;
         frame(produce_request::Frame::Batch(produce_request::Batch { first_sequence: first + 1, messages }))
     }
 
@@ -95,8 +86,7 @@ impl Producer<'_> {
                 let done = now();
                 let count = acked.results.len() as u64;
                 let stored = results(&mut self.tally, acked.first_sequence.saturating_sub(1), &acked.results);
-                self.unacked -= count.min(self.unacked);
-                let begun = settle(&mut self.outstanding, count);
+                let begun = self.outstanding.settle(count);
                 if let Some(begun) = begun.filter(|_| self.load.window.counts(done)) {
                     self.tally.call(stored, done - begun);
                 }
@@ -106,31 +96,6 @@ impl Producer<'_> {
             Some(produce_response::Frame::Opened(_)) | None => true,
         }
     }
-}
-
-/// Room for a frame on its way out, never when none may go; nothing when the call has ended.
-async fn reserve(frames: Option<mpsc::Sender<ProduceRequest>>) -> Option<mpsc::OwnedPermit<ProduceRequest>> {
-    match frames {
-        Some(frames) => frames.reserve_owned().await.ok(),
-        None => std::future::pending().await,
-    }
-}
-
-/// Takes acknowledged messages off the front, whole frames or parts; returns when the last of them was begun.
-fn settle(outstanding: &mut VecDeque<Outstanding>, mut count: u64) -> Option<Instant> {
-    let mut begun = None;
-    while count > 0 {
-        let front = outstanding.front_mut()?;
-        begun = Some(front.begun);
-        let part = count.min(front.count);
-        front.first += part;
-        front.count -= part;
-        count -= part;
-        if front.count == 0 {
-            outstanding.pop_front();
-        }
-    }
-    begun
 }
 
 fn frame(frame: produce_request::Frame) -> ProduceRequest {

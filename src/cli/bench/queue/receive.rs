@@ -1,10 +1,7 @@
 //! Unary `Receive` and `Settle`, one after the other.
 
-use super::{
-    ledger::Ledger,
-    load::{Load, client},
-    tally::Tally,
-};
+use super::load::{Load, client};
+use crate::cli::bench::{ledger::Ledger, tally::Tally};
 use crate::cli::credentials::Wire;
 use crate::{
     cli::bench::clock::now,

@@ -3,16 +3,19 @@
 use super::{
     args::{Mode, QueueBenchArgs},
     consume, fill,
-    ledger::{Bodies, Ledger, Sent, Verdict},
     load::{Load, client},
     produce, receive, send,
-    tally::Tally,
 };
 use crate::cli::credentials::Wire;
 use crate::{
     cli::{
         Failure,
-        bench::clock::{Window, now},
+        bench::{
+            clock::{Window, now},
+            figures::Round,
+            ledger::{Bodies, Ledger, Sent, Verdict},
+            tally::{Tally, join},
+        },
         client::{endpoint, unreachable},
         value,
     },
@@ -32,14 +35,6 @@ const ADMIN_CALLS: usize = 32;
 const VISIBILITY: Duration = Duration::from_secs(3600);
 /// A round that ends with its messages, not with the time.
 const ENDLESS: Duration = Duration::from_secs(365 * 86_400);
-
-/// What a round brought.
-#[derive(Debug)]
-pub(super) struct Round {
-    pub(super) tally: Tally,
-    pub(super) elapsed: Duration,
-    pub(super) verdict: Option<Verdict>,
-}
 
 /// A server under load.
 pub(super) struct Target {
@@ -194,18 +189,4 @@ async fn finish_one(calls: &mut JoinSet<Result<(), tonic::Status>>) -> Result<()
         Some(done) => Ok(done.map_err(|error| Failure::failed(error.to_string()))??),
         None => Ok(()),
     }
-}
-
-/// Adds the clients up; returns also what each sent, by client.
-async fn join(mut clients: JoinSet<(u32, Tally)>, count: u32) -> Result<(Tally, Vec<Sent>), Failure> {
-    let mut total = Tally::default();
-    let mut sent: Vec<_> = (0..count).map(|_| Sent::default()).collect();
-    while let Some(done) = clients.join_next().await {
-        let (index, tally) = done.map_err(|error| Failure::failed(format!("a client was lost: {error}")))?;
-        let what = total.add(tally);
-        if let Some(place) = sent.get_mut(index as usize) {
-            *place = what;
-        }
-    }
-    Ok((total, sent))
 }

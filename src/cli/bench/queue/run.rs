@@ -1,11 +1,9 @@
 //! Rounds against the server, each followed by one against the ceiling.
 
-use super::{
-    args::QueueBenchArgs,
-    ceiling::Ceiling,
+use super::{args::QueueBenchArgs, ceiling, report::Report, round::Target};
+use crate::cli::bench::{
+    figures::{Figures, Rate},
     ledger::Bodies,
-    report::{Figures, Report},
-    round::Target,
 };
 use crate::cli::{Exit, Failure, interrupt::Interrupts, output};
 
@@ -52,7 +50,7 @@ async fn against_server(args: &QueueBenchArgs) -> Result<Figures, Failure> {
         () = interrupts.next() => Err(Failure::failed("interrupted")),
     };
     let deleted = target.delete_queues().await;
-    let figures = Figures::new(args, &round?);
+    let figures = Figures::new(&round?, args.size, Rate::Messages);
     deleted?;
     Ok(figures)
 }
@@ -63,12 +61,12 @@ async fn against_ceiling(args: &QueueBenchArgs) -> Result<Figures, Failure> {
     let size = usize::try_from(args.size).map_err(|error| Failure::usage(error.to_string()))?;
     let started = tokio::task::spawn_blocking({
         let (bodies, messages) = (bodies.clone(), args.messages);
-        move || Ceiling::start(bodies, size, messages)
+        move || ceiling::start(bodies, size, messages)
     });
     let ceiling = started.await.map_err(|error| Failure::failed(error.to_string()))??;
     let server = format!("http://{}", ceiling.address);
     let target = Target::connect(args, &server, run, bodies, false).await?;
-    Ok(Figures::new(args, &target.round(args).await?))
+    Ok(Figures::new(&target.round(args).await?, args.size, Rate::Messages))
 }
 
 fn bodies(args: &QueueBenchArgs, run: u32) -> Result<Bodies, Failure> {

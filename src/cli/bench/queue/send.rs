@@ -1,9 +1,7 @@
 //! Unary `Send`, one call after another.
 
-use super::{
-    load::{Load, client},
-    tally::Tally,
-};
+use super::load::{Load, client};
+use crate::cli::bench::tally::Tally;
 use crate::cli::credentials::Wire;
 use crate::{
     cli::bench::clock::{Pace, now},

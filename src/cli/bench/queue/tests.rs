@@ -1,11 +1,9 @@
 //! The load and the server that stores nothing, against each other.
 
-use super::{
-    args::QueueBenchArgs,
-    ceiling::Ceiling,
+use super::{args::QueueBenchArgs, ceiling, report::Report, round::Target};
+use crate::cli::bench::{
+    figures::{Figures, Rate},
     ledger::{Bodies, Verdict},
-    report::{Figures, Report},
-    round::Target,
 };
 use clap::Parser;
 
@@ -21,13 +19,13 @@ fn args(line: &str) -> QueueBenchArgs {
 
 fn against_ceiling(args: &QueueBenchArgs) -> Figures {
     let bodies = Bodies::new(1, 1024);
-    let ceiling = Ceiling::start(bodies.clone(), 1024, args.messages).expect("a server");
+    let ceiling = ceiling::start(bodies.clone(), 1024, args.messages).expect("a server");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let server = format!("http://{}", ceiling.address);
         let target = Target::connect(args, &server, 1, bodies, false).await.expect("a connection");
-        Figures::new(args, &target.round(args).await.expect("a round"))
+        Figures::new(&target.round(args).await.expect("a round"), args.size, Rate::Messages)
     })
 }
 
@@ -35,7 +33,7 @@ fn against_ceiling(args: &QueueBenchArgs) -> Figures {
 fn sending_counts_what_the_server_took() {
     for mode in ["--mode send --batch 10", "--mode produce --window 256", "--mode send --rate 10000"] {
         let figures = against_ceiling(&args(&format!("{mode} --clients 4 --duration 100ms --warmup 0s")));
-        assert!(figures.messages_per_second > 0.0, "{mode}");
+        assert!(figures.rate.per_second() > 0.0, "{mode}");
         assert!(figures.errors.is_empty(), "{mode}: {:?}", figures.errors);
     }
 }

@@ -1,8 +1,10 @@
 //! What one client counted; added up at the end.
 
 use super::ledger::Sent;
+use crate::cli::Failure;
 use hdrhistogram::Histogram;
 use std::{collections::BTreeMap, time::Duration};
+use tokio::task::JoinSet;
 
 /// Three digits of precision, from a microsecond to as long as it takes.
 fn histogram() -> Histogram<u64> {
@@ -57,6 +59,20 @@ impl Tally {
         self.latency_us += other.latency_us;
         other.sent
     }
+}
+
+/// Adds the clients up; returns also what each sent, by client.
+pub(super) async fn join(mut clients: JoinSet<(u32, Tally)>, count: u32) -> Result<(Tally, Vec<Sent>), Failure> {
+    let mut total = Tally::default();
+    let mut sent: Vec<_> = (0..count).map(|_| Sent::default()).collect();
+    while let Some(done) = clients.join_next().await {
+        let (index, tally) = done.map_err(|error| Failure::failed(format!("a client was lost: {error}")))?;
+        let what = total.add(tally);
+        if let Some(place) = sent.get_mut(index as usize) {
+            *place = what;
+        }
+    }
+    Ok((total, sent))
 }
 
 #[cfg(test)]
