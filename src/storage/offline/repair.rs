@@ -11,6 +11,7 @@ use super::{
 use crate::{
     base::time::Timestamp,
     storage::{
+        aside::{self, kept_name},
         checkpoint::{self, CheckpointWriter, Slots},
         file_error::{FileError, at},
         index::directory,
@@ -19,7 +20,6 @@ use crate::{
 };
 use std::{fmt, path::Path};
 
-pub const DIRECTORY: &str = "damaged";
 const COPY_BYTES: u64 = 1 << 20;
 
 /// One thing that was done.
@@ -114,25 +114,20 @@ impl Stopped {
             self.io.fsync_dir(&self.dir).map_err(at("syncing", &self.dir))?;
             return Ok(Some(format!("moved to {}", self.relative(&moved))));
         }
-        let kept = self.kept_name(name, 0);
-        let target = self.damaged_dir()?.join(&kept);
-        self.io.rename(&path, &target).map_err(at("moving", &path))?;
-        for dir in [target.parent(), path.parent()].into_iter().flatten() {
-            self.io.fsync_dir(dir).map_err(at("syncing", dir))?;
-        }
-        Ok(Some(format!("moved to {DIRECTORY}/{kept}")))
+        let moved = aside::set_aside(&*self.io, &self.dir, &path)?;
+        Ok(Some(format!("moved to {}", self.relative(&moved))))
     }
 
     fn keep_copy(&self, problem: &Problem) -> Result<Option<String>, FileError> {
         let kept = self.copy_range(&problem.file, problem.offsets.start, problem.offsets.end)?;
-        Ok(kept.map(|kept| format!("what stands there was copied to {DIRECTORY}/{kept}")))
+        Ok(kept.map(|kept| format!("what stands there was copied to {}/{kept}", aside::DIRECTORY)))
     }
 
     /// Copies a range of a file into `damaged/`; `None` when there is nothing to copy or it was copied before.
     fn copy_range(&self, name: &str, start: u64, end: u64) -> Result<Option<String>, FileError> {
         let path = self.dir.join(name);
-        let kept = self.kept_name(name, start);
-        let target = self.damaged_dir()?.join(&kept);
+        let kept = kept_name(name, start);
+        let target = aside::directory(&*self.io, &self.dir)?.join(&kept);
         let missing = !self.io.exists(&path).map_err(at("looking for", &path))?;
         if missing || self.io.exists(&target).map_err(at("looking for", &target))? {
             return Ok(None);
@@ -167,23 +162,9 @@ impl Stopped {
             return Ok(None);
         }
         let name = format!("lost-{}.txt", now.as_millis());
-        let path = self.damaged_dir()?.join(&name);
+        let path = aside::directory(&*self.io, &self.dir)?.join(&name);
         write_file_durably(&*self.io, &path, lines.as_bytes()).map_err(at("writing", &path))?;
-        Ok(Some(format!("{DIRECTORY}/{name}")))
-    }
-
-    /// `damaged/<file>-<offset>.bin`, with the directories of the file spelled out in its name.
-    fn kept_name(&self, name: &str, offset: u64) -> String {
-        format!("{}-{offset}.bin", name.replace('/', "_"))
-    }
-
-    fn damaged_dir(&self) -> Result<std::path::PathBuf, FileError> {
-        let dir = self.dir.join(DIRECTORY);
-        if !self.io.exists(&dir).map_err(at("looking for", &dir))? {
-            self.io.create_dir(&dir).map_err(at("creating", &dir))?;
-            self.io.fsync_dir(&self.dir).map_err(at("syncing", &self.dir))?;
-        }
-        Ok(dir)
+        Ok(Some(format!("{}/{name}", aside::DIRECTORY)))
     }
 
     fn sync_parent(&self, path: &Path) -> Result<(), FileError> {
