@@ -115,6 +115,11 @@ impl Entries {
     pub(super) fn of(body: Bytes) -> Self {
         Self { body, at: 0 }
     }
+
+    /// Where the next one begins.
+    pub(super) fn at(&self) -> u64 {
+        self.at as u64
+    }
 }
 
 impl Iterator for Entries {

@@ -113,6 +113,12 @@ pub fn stream_dir(data_dir: &Path, stream: u64) -> PathBuf {
     data_dir.join(DIRECTORY).join(format!("{stream:016x}"))
 }
 
+/// The stream whose directory has this name.
+pub(super) fn stream_of(name: &str) -> Option<u64> {
+    let plain = name.len() == 16 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if plain { u64::from_str_radix(name, 16).ok() } else { None }
+}
+
 /// `<dir>/<number>.seg`, zero-padded so that names sort like numbers.
 pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:020}.seg"))

@@ -13,19 +13,27 @@
 //! Absent on purpose: what a record says, what a shard is to its stream, retention, when to write.
 
 mod chunk;
+mod examine;
 mod file;
 mod index;
 mod listing;
+mod mend;
 mod reader;
 mod recover;
+mod survey;
+#[cfg(test)]
+mod survey_tests;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use examine::{Damage, DamageKind, Expected, LostRecords, Part, Record, SegmentFacts, examine};
 pub use file::stream_dir;
-pub use listing::{sealed_id, segments};
+pub use listing::{sealed_id, segments, streams};
+pub use mend::Mend;
 pub use reader::{Records, ShardReadError, ShardReader};
 pub use recover::{LostChunks, Recovered, Stranger};
+pub use survey::StreamFiles;
 pub use writer::{NewChunk, ShardWriter, open};
 
 use crate::base::id::PartitionId;

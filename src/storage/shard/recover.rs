@@ -92,20 +92,21 @@ struct Tail {
 
 /// What a start makes of a segment without a trailer.
 pub(super) struct SoundEnd {
+    pub(super) number: u64,
     path: PathBuf,
     file_id: u64,
     /// Where the sound chunks end.
-    good: u64,
+    pub(super) good: u64,
     /// Empty: nothing is left of the segment.
-    index: Index,
+    pub(super) index: Index,
 }
 
 /// What a start finds, and what it is going to change.
 pub(super) struct Plan {
-    found: Found,
-    ends: Vec<SoundEnd>,
+    pub(super) found: Found,
+    pub(super) ends: Vec<SoundEnd>,
     /// Files that are not the owner's, and what they are.
-    strangers: Vec<(PathBuf, String)>,
+    pub(super) strangers: Vec<(PathBuf, String)>,
 }
 
 pub(super) fn recover(io: &dyn Io, data_dir: &Path, owner: &Owner) -> io::Result<Found> {
@@ -167,7 +168,7 @@ fn judge(dir: &Path, tails: Vec<Tail>, found: &mut Found) -> Vec<SoundEnd> {
             found.sealed.push(tail.number);
             found.index = index.clone();
         }
-        ends.push(SoundEnd { path: tail.path, file_id: tail.file_id, good, index });
+        ends.push(SoundEnd { number: tail.number, path: tail.path, file_id: tail.file_id, good, index });
     }
     end.finish(dir, &found.sealed, &mut found.recovered);
     ends

@@ -19,9 +19,9 @@ use bytes::Bytes;
 use rand::{Rng as _, RngCore as _, SeedableRng as _, rngs::SmallRng};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-const DATA: &str = "/data";
-const DIR: &str = "/data/shards/0000000000000003";
-const OWNER: Owner = Owner { store_uuid: [7; 16], stream: 3, partition: PartitionId(0) };
+pub(super) const DATA: &str = "/data";
+pub(super) const DIR: &str = "/data/shards/0000000000000003";
+pub(super) const OWNER: Owner = Owner { store_uuid: [7; 16], stream: 3, partition: PartitionId(0) };
 const RULE: SegmentRule = SegmentRule { bytes: 2000, age: Duration::from_secs(3600) };
 
 struct Seeded(SmallRng);
@@ -36,7 +36,7 @@ fn entropy(seed: u64) -> Box<dyn Entropy> {
     Box::new(Seeded(SmallRng::seed_from_u64(seed)))
 }
 
-fn disk(seed: u64) -> SimDisk {
+pub(super) fn disk(seed: u64) -> SimDisk {
     let disk = SimDisk::new(seed);
     disk.create_dir(Path::new(DIR)).expect("made");
     for dir in ["/", DATA, "/data/shards"] {
@@ -45,7 +45,7 @@ fn disk(seed: u64) -> SimDisk {
     disk
 }
 
-fn reopen(disk: &SimDisk) -> (ShardWriter, Recovered) {
+pub(super) fn reopen(disk: &SimDisk) -> (ShardWriter, Recovered) {
     open(Arc::new(disk.clone()), Path::new(DATA), OWNER, RULE, entropy(disk.calls())).expect("opened")
 }
 
@@ -58,13 +58,24 @@ fn record(shard: u32, position: u64) -> Bytes {
     Bytes::copy_from_slice(&bytes[at.offset as usize..(at.offset + at.len) as usize])
 }
 
-fn append(writer: &mut ShardWriter, shard: u32, first: u64, count: u64, time_ms: u64) -> std::io::Result<()> {
+pub(super) fn append(
+    writer: &mut ShardWriter,
+    shard: u32,
+    first: u64,
+    count: u64,
+    time_ms: u64,
+) -> std::io::Result<()> {
     let entries: Vec<Bytes> = (first..first + count).map(|position| record(shard, position)).collect();
     writer.append(&NewChunk { shard, first, first_ms: time_ms, last_ms: time_ms, entries: &entries })
 }
 
 /// Every position from `from` on, each checked to be what was written there, and the damage between.
-fn read_all(reader: &ShardReader, shard: u32, mut from: u64, max_bytes: usize) -> (Vec<u64>, Vec<(u64, u64)>) {
+pub(super) fn read_all(
+    reader: &ShardReader,
+    shard: u32,
+    mut from: u64,
+    max_bytes: usize,
+) -> (Vec<u64>, Vec<(u64, u64)>) {
     let (mut positions, mut lost) = (Vec::new(), Vec::new());
     loop {
         match reader.read(shard, from, usize::MAX, max_bytes) {
@@ -236,12 +247,12 @@ fn a_power_cut_at_any_call_keeps_what_was_synced_and_a_sound_end() {
 }
 
 /// Damage is to what the device has.
-fn on_device(disk: &SimDisk, path: &Path) {
+pub(super) fn on_device(disk: &SimDisk, path: &Path) {
     disk.open(path).expect("there").sync().expect("synced");
 }
 
 /// Three sealed segments of two shards.
-fn sealed() -> (SimDisk, Vec<std::path::PathBuf>) {
+pub(super) fn sealed() -> (SimDisk, Vec<std::path::PathBuf>) {
     let disk = disk(5);
     let (mut writer, _) = reopen(&disk);
     for round in 0..9 {
