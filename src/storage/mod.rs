@@ -3,6 +3,7 @@
 //! `unsafe` stands only in the memory-map file, `std::fs` only in the IO adapter.
 
 pub mod access;
+mod aside;
 pub mod backup;
 pub mod checkpoint;
 pub mod file_error;

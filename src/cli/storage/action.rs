@@ -1,6 +1,10 @@
 //! The tree below `forebay storage`.
 
-use super::{dump::DumpArgs, inspect, repair, verify};
+use super::{
+    dump::DumpArgs,
+    inspect::{self, Show},
+    repair, verify,
+};
 use crate::{
     cli::{
         Exit, Failure,
@@ -33,15 +37,18 @@ pub(crate) struct StorageArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show what the directory holds: identity, checkpoints, segments, index
+    /// Show what the directory holds: identity, checkpoints, segments, index, streams
     Inspect {
         /// List the segments of the log
         #[arg(long)]
         segments: bool,
+        /// List the segments of streams
+        #[arg(long, conflicts_with = "segments")]
+        streams: bool,
     },
     /// Check every checksum, and say what a start would make of each that does not match
     Verify,
-    /// Print the log: frames, and the entries in them
+    /// Print the log, frames and the entries in them, or the records that stand in the segments of streams
     Dump(DumpArgs),
     /// Set damage aside, so that the next start does not stumble over it again
     Repair {
@@ -61,7 +68,9 @@ pub(crate) fn run(args: StorageArgs) -> Result<(), Failure> {
     let rows = matches!(args.action, Action::Dump(_)) && std::io::stdout().is_terminal();
     let bar = Bar::new(args.output.quiet || rows);
     match args.action {
-        Action::Inspect { segments } => inspect::run(&stopped, segments, &bar, output),
+        Action::Inspect { segments: true, .. } => inspect::run(&stopped, Show::Segments, &bar, output),
+        Action::Inspect { streams: true, .. } => inspect::run(&stopped, Show::Streams, &bar, output),
+        Action::Inspect { .. } => inspect::run(&stopped, Show::Overview, &bar, output),
         Action::Verify => verify::run(&stopped, &bar, output),
         Action::Dump(args) => args.run(&stopped, &bar, output),
         Action::Repair { consent } => repair::run(&stopped, &consent, &bar, output),

@@ -1,6 +1,11 @@
-//! `forebay storage dump`.
+//! `forebay storage dump`: the log, or the records of streams.
 
-use super::{action::shown, entry, inspect::show_time};
+use super::{
+    action::shown,
+    entry,
+    inspect::show_time,
+    streams::{self, StreamRecordRow, show_bytes},
+};
 use crate::{
     base::id::{Lsn, PartitionId},
     cli::{
@@ -8,9 +13,8 @@ use crate::{
         output::{Output, Record},
         progress::Bar,
     },
-    storage::offline::{EntryRow, Filter, FrameRow, Row, Stopped},
+    storage::offline::{EntryRow, Filter, FrameRow, RecordFilter, RecordRow, Row, Stopped},
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::Args;
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -20,19 +24,25 @@ pub(super) struct DumpArgs {
     /// Only this partition
     #[arg(long, value_name = "NUMBER")]
     partition: Option<u32>,
-    /// From this frame on
-    #[arg(long, value_name = "LSN")]
+    /// From this frame on; with --stream, from this record of each shard on
+    #[arg(long, value_name = "NUMBER")]
     from: Option<u64>,
-    /// Up to this frame
-    #[arg(long, value_name = "LSN")]
+    /// Up to this frame; with --stream, up to this record of each shard
+    #[arg(long, value_name = "NUMBER")]
     to: Option<u64>,
     /// Only entries about this queue, by its number
     #[arg(long, value_name = "NUMBER")]
     queue: Option<u64>,
+    /// Not the log but the records in the segments of a stream, which is named like its directory in shards/, or of "all"
+    #[arg(long, value_name = "ID", value_parser = parse_stream, conflicts_with_all = ["partition", "queue", "frames"])]
+    stream: Option<Streams>,
+    /// Only records of this shard
+    #[arg(long, value_name = "NUMBER", requires = "stream")]
+    shard: Option<u32>,
     /// Frames only, without the entries in them
     #[arg(long)]
     frames: bool,
-    /// Also print the bodies of messages
+    /// Also print the bodies of messages, and the data of records
     #[arg(long)]
     bodies: bool,
     /// At most this many rows
@@ -40,8 +50,52 @@ pub(super) struct DumpArgs {
     limit: Option<usize>,
 }
 
+/// Whose records are shown.
+#[derive(Clone, Copy, Debug)]
+enum Streams {
+    All,
+    One(u64),
+}
+
+fn parse_stream(text: &str) -> Result<Streams, String> {
+    if text == "all" {
+        return Ok(Streams::All);
+    }
+    let id = u64::from_str_radix(text, 16).ok().filter(|id| streams::stream_name(*id) == text);
+    id.map(Streams::One).ok_or_else(|| "the name of a directory in shards/ has 16 hexadecimal digits".to_owned())
+}
+
 impl DumpArgs {
-    pub(super) fn run(self, stopped: &Stopped, bar: &Bar, mut output: Output) -> Result<(), Failure> {
+    pub(super) fn run(self, stopped: &Stopped, bar: &Bar, output: Output) -> Result<(), Failure> {
+        match self.stream {
+            Some(streams) => self.dump_records(streams, stopped, bar, output),
+            None => self.dump_log(stopped, bar, output),
+        }
+    }
+
+    fn dump_records(&self, streams: Streams, stopped: &Stopped, bar: &Bar, mut output: Output) -> Result<(), Failure> {
+        let stream = match streams {
+            Streams::All => None,
+            Streams::One(id) => Some(id),
+        };
+        let filter = RecordFilter { stream, shard: self.shard, first: self.from, last: self.to };
+        let mut left = self.limit.unwrap_or(usize::MAX);
+        let mut result = Ok(());
+        let mut row = |record: RecordRow| {
+            if left == 0 {
+                return ControlFlow::Break(());
+            }
+            left -= 1;
+            result = output.next(&StreamRecordRow::new(&record, self.bodies));
+            if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        stopped.dump_records(&filter, &mut row, &mut shown(bar))?;
+        bar.clear();
+        result?;
+        output.end()
+    }
+
+    fn dump_log(&self, stopped: &Stopped, bar: &Bar, mut output: Output) -> Result<(), Failure> {
         let filter =
             Filter { partition: self.partition.map(PartitionId), first: self.from.map(Lsn), last: self.to.map(Lsn) };
         let mut left = self.limit.unwrap_or(usize::MAX);
@@ -115,10 +169,7 @@ impl From<FrameRow> for DumpRow {
 
 impl DumpRow {
     fn new(entry: EntryRow, with_body: bool) -> Self {
-        let body = match std::str::from_utf8(&entry.body) {
-            Ok(text) => text.to_owned(),
-            Err(_) => format!("base64:{}", BASE64_STANDARD.encode(&entry.body)),
-        };
+        let body = show_bytes(&entry.body);
         Self::Entry {
             partition: entry.partition.0,
             lsn: entry.lsn.0,
@@ -150,6 +201,20 @@ impl Record for DumpRow {
                 cells.extend(body.clone());
                 cells
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_named_like_its_directory() {
+        assert!(matches!(parse_stream("000000000000002a"), Ok(Streams::One(42))));
+        assert!(matches!(parse_stream("all"), Ok(Streams::All)));
+        for wrong in ["", "2a", "000000000000002A", "+00000000000002a", "orders"] {
+            assert!(parse_stream(wrong).is_err_and(|error| error.contains("16 hexadecimal digits")), "{wrong}");
         }
     }
 }

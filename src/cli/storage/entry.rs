@@ -7,7 +7,7 @@ use std::fmt::Debug;
 type Show = fn(&[u8]) -> String;
 
 /// By kind: the name, and how the header is shown.
-const KINDS: [(u8, &str, Show); 21] = [
+const KINDS: [(u8, &str, Show); 27] = [
     (1, "SENT", decoded::<wire::SentHeader>),
     (2, "RECEIVED", decoded::<wire::ReceivedHeader>),
     (3, "VISIBILITY_CHANGED", decoded::<wire::VisibilityChangedHeader>),
@@ -25,6 +25,12 @@ const KINDS: [(u8, &str, Show); 21] = [
     (15, "RELOCATED", decoded::<wire::RelocatedHeader>),
     (20, "QUEUE_DEFINED", decoded::<wire::QueueDefinition>),
     (21, "QUEUE_REMOVED", decoded::<wire::QueueRemovedHeader>),
+    (30, "STREAM_APPENDED", decoded::<wire::AppendedHeader>),
+    (31, "STREAM_CHANGED", decoded::<wire::StreamChange>),
+    (32, "STREAM_OPENED", decoded::<wire::StreamCreated>),
+    (33, "STREAM_CLOSED", none),
+    (34, "STREAM_DEFINED", decoded::<wire::StreamDefinition>),
+    (35, "STREAM_REMOVED", none),
     (40, "TABLE_DEFINED", decoded::<wire::TableDefinition>),
     (41, "TABLE_REMOVED", decoded::<wire::TableRemovedHeader>),
     (42, "ITEM_WRITTEN", decoded::<wire::ItemMap>),
@@ -68,8 +74,9 @@ mod tests {
     /// The kinds that the proto names: "Kind 1, SENT" and "and kind 11, QUEUE_OPENED".
     fn named_in_the_proto() -> Vec<(u8, String)> {
         let entries = include_str!("../../../proto/forebay/storage/v1/entry.proto");
-        let proto =
-            format!("{entries}{}", include_str!("../../../proto/forebay/storage/v1/table.proto")).to_lowercase();
+        let tables = include_str!("../../../proto/forebay/storage/v1/table.proto");
+        let streams = include_str!("../../../proto/forebay/storage/v1/stream.proto");
+        let proto = format!("{entries}{tables}{streams}").to_lowercase();
         let mut kinds = Vec::new();
         for comment in proto.lines().filter(|line| line.starts_with("// ")) {
             for part in comment.split("kind ").skip(1) {
@@ -84,7 +91,7 @@ mod tests {
     #[test]
     fn every_kind_of_the_proto_has_its_name_here() {
         let named = named_in_the_proto();
-        assert!(named.len() > 10, "{named:?}");
+        assert!(named.len() > 20, "{named:?}");
         for (number, text) in named {
             assert_eq!(name(number), text);
         }

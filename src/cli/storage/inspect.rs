@@ -1,6 +1,6 @@
 //! `forebay storage inspect`.
 
-use super::action::shown;
+use super::{action::shown, streams};
 use crate::{
     base::time::Timestamp,
     cli::{
@@ -17,14 +17,22 @@ use crate::{
 };
 use serde::Serialize;
 
-pub(super) fn run(stopped: &Stopped, segments: bool, bar: &Bar, mut output: Output) -> Result<(), Failure> {
+/// What is shown.
+#[derive(Clone, Copy)]
+pub(super) enum Show {
+    Overview,
+    Segments,
+    Streams,
+}
+
+pub(super) fn run(stopped: &Stopped, show: Show, bar: &Bar, mut output: Output) -> Result<(), Failure> {
     let found = stopped.inspect(&mut shown(bar))?;
     bar.clear();
-    if segments {
-        let rows: Vec<_> = found.segments.iter().map(SegmentRow::from).collect();
-        return output.list(&rows);
+    match show {
+        Show::Overview => output.one(&Overview::from(&found)),
+        Show::Segments => output.list(&found.segments.iter().map(SegmentRow::from).collect::<Vec<_>>()),
+        Show::Streams => output.list(&streams::rows(&found.streams)),
     }
-    output.one(&Overview::from(&found))
 }
 
 /// RFC 3339.
@@ -49,6 +57,11 @@ struct Overview {
     bad_frames: usize,
     free_segments: u64,
     free_bytes: u64,
+    streams: usize,
+    stream_segments: usize,
+    stream_bytes: u64,
+    stream_records: u64,
+    stream_damage: usize,
     snapshots: Vec<String>,
     index_generations: Vec<u64>,
     index_bytes: u64,
@@ -92,6 +105,7 @@ impl From<&Inspection> for Overview {
             }
             Err(what) => format!("{}: {what}", snapshot.generation),
         });
+        let of_streams = || found.streams.iter().flat_map(|stream| &stream.segments);
         let damaged = found.checkpoints.damage().map(|(file, what)| format!("{file}: {what}"));
         Self {
             store: found.identity.uuid.to_string(),
@@ -107,6 +121,11 @@ impl From<&Inspection> for Overview {
             bad_frames: found.segments.iter().map(|segment| segment.bad_frames.len()).sum(),
             free_segments: found.free_segments,
             free_bytes: found.free_bytes,
+            streams: found.streams.len(),
+            stream_segments: of_streams().count(),
+            stream_bytes: of_streams().map(|segment| segment.bytes).sum(),
+            stream_records: of_streams().map(|segment| segment.records).sum(),
+            stream_damage: of_streams().map(|segment| segment.damage.len()).sum(),
             snapshots: snapshots.collect(),
             index_generations: found.index.generations.clone(),
             index_bytes: found.index.bytes,
@@ -124,6 +143,7 @@ impl Record for Overview {
         "damaged checkpoints",
         "log",
         "free segments",
+        "streams",
         "snapshots",
         "index",
         "index set aside",
@@ -154,6 +174,14 @@ impl Record for Overview {
                 self.entries
             ),
             format!("{}, {}", self.free_segments, show_size(self.free_bytes)),
+            format!(
+                "{}, {} segments, {}, {} records, {} damaged places",
+                self.streams,
+                self.stream_segments,
+                show_size(self.stream_bytes),
+                self.stream_records,
+                self.stream_damage
+            ),
             self.snapshots.join("\n"),
             format!("generations {:?}, {}", self.index_generations, show_size(self.index_bytes)),
             self.index_set_aside.join("\n"),

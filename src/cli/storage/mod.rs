@@ -5,6 +5,7 @@ mod dump;
 mod entry;
 mod inspect;
 mod repair;
+mod streams;
 mod verify;
 
 pub(crate) use action::{StorageArgs, run};

@@ -24,7 +24,7 @@ pub(super) fn run(stopped: &Stopped, consent: &Consent, bar: &Bar, mut output: O
     if !consent.yes {
         verify::report(&found, &mut output)?;
     }
-    consent.ask("Repair these? Sound bytes of the log are not touched, and everything else is kept in damaged/.")?;
+    consent.ask("Repair these? Sound bytes of the log and sound records are not touched, and everything else is kept in damaged/.")?;
     let repair = stopped.repair(&found, SystemClock.now(), &mut shown(bar))?;
     bar.clear();
     let rows: Vec<_> = repair.actions.into_iter().map(ActionRow::from).collect();

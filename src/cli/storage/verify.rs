@@ -30,12 +30,15 @@ pub(super) fn report(found: &Verification, output: &mut Output) -> Result<(), Fa
     }
     let end = if found.clean_shutdown { "a clean shutdown" } else { "an unclean end" };
     output.note(&format!(
-        "{} segments, {} blocks, {} frames, {} entries, {} index pages after {end}: {} problems",
+        "{} segments, {} blocks, {} frames, {} entries, {} index pages, {} segments of streams with {} records after {end}: \
+         {} problems",
         found.segments,
         found.blocks,
         found.frames,
         found.entries,
         found.index_pages,
+        found.stream_segments,
+        found.stream_records,
         found.problems.len()
     ));
     Ok(())
@@ -47,6 +50,7 @@ struct ProblemRow {
     first_byte: u64,
     end_byte: u64,
     frames: Vec<LostRow>,
+    records: Vec<LostRecordsRow>,
     acknowledged: bool,
     what: String,
     remedy: &'static str,
@@ -59,6 +63,14 @@ struct LostRow {
     last: u64,
 }
 
+/// Of a stream whose segment the file is.
+#[derive(Serialize)]
+struct LostRecordsRow {
+    shard: u32,
+    first: u64,
+    last: u64,
+}
+
 impl From<&Problem> for ProblemRow {
     fn from(problem: &Problem) -> Self {
         let frames = problem.frames.iter().map(|lost| LostRow {
@@ -66,16 +78,19 @@ impl From<&Problem> for ProblemRow {
             first: lost.first.0,
             last: lost.last.0,
         });
+        let records =
+            problem.records.iter().map(|lost| LostRecordsRow { shard: lost.shard, first: lost.first, last: lost.last });
         Self {
             file: problem.file.clone(),
             first_byte: problem.offsets.start,
             end_byte: problem.offsets.end,
             frames: frames.collect(),
+            records: records.collect(),
             acknowledged: problem.acknowledged,
             what: problem.what.clone(),
             remedy: match problem.remedy {
                 Remedy::Nothing => "nothing: the next start leaves it behind",
-                Remedy::Rewrite => "repair writes it again",
+                Remedy::Rewrite | Remedy::Mend(_) => "repair writes it again",
                 Remedy::SetAside => "repair sets it aside",
                 Remedy::KeepCopy => "repair keeps a copy and says what was lost",
             },
@@ -92,13 +107,14 @@ impl Record for ProblemRow {
         } else {
             String::new()
         };
-        let lost =
+        let frames =
             self.frames.iter().map(|lost| format!("partition {}: {} to {}", lost.partition, lost.first, lost.last));
+        let records = self.records.iter().map(|lost| format!("shard {}: {} to {}", lost.shard, lost.first, lost.last));
         vec![
             self.file.clone(),
             bytes,
             self.what.clone(),
-            lost.collect::<Vec<_>>().join(", "),
+            frames.chain(records).collect::<Vec<_>>().join(", "),
             if self.acknowledged { "yes" } else { "no" }.to_owned(),
             self.remedy.to_owned(),
         ]

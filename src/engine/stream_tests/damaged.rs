@@ -103,3 +103,24 @@ async fn a_damaged_or_lost_segment_takes_its_own_records_along_and_no_others() {
     assert_eq!(read(&engine, &handle).await, ((1..=RECORDS).collect(), Vec::new()));
     engine.close();
 }
+
+#[tokio::test]
+async fn a_segment_of_another_store_is_set_aside_and_everything_else_is_served() {
+    let (dir, other) = (tempfile::tempdir().expect("tempdir"), tempfile::tempdir().expect("tempdir"));
+    let files = filled(dir.path()).await;
+    let foreign = std::fs::read(filled(other.path()).await.first().expect("a segment")).expect("readable");
+    let number = files.last().and_then(|file| file.file_stem()?.to_str()?.parse::<u64>().ok()).expect("a number");
+    let path = files[0].with_file_name(format!("{:020}.seg", number + 1));
+    std::fs::write(&path, &foreign).expect("put there");
+    let engine = start_with(&small(dir.path()));
+    assert_eq!(engine.status().alarms, ["CORRUPT_SEGMENT"]);
+    let handle = engine.find_stream(&stream_path("s")).expect("there");
+    assert_eq!(read(&engine, &handle).await, ((1..=RECORDS).collect(), Vec::new()));
+    put(&engine, &handle, vec![record("k", "goes on")]).await;
+    let beside = engine.find_stream(&stream_path("other")).expect("there");
+    assert!(read(&engine, &beside).await.1.is_empty());
+    engine.close();
+    let kept: Vec<_> = std::fs::read_dir(dir.path().join("damaged")).expect("made").collect();
+    let [Ok(kept)] = &kept[..] else { panic!("{kept:?}") };
+    assert_eq!(std::fs::read(kept.path()).expect("kept"), foreign);
+}

@@ -22,7 +22,7 @@ use crate::{
     storage::{
         io::{Io, is_no_space},
         log::{LogReader, ReadError},
-        shard::{self, DIRECTORY, NewChunk, Owner, ShardReader, ShardWriter},
+        shard::{self, DIRECTORY, NewChunk, Owner, ShardReader, ShardWriter, Stranger},
     },
 };
 use bytes::Bytes;
@@ -138,12 +138,27 @@ enum Stay {
 
 impl Tools {
     fn path(&self, stream: StreamId) -> PathBuf {
-        self.data_dir.join(DIRECTORY).join(format!("{:016x}", stream.0))
+        shard::stream_dir(&self.data_dir, stream.0)
     }
 
-    fn open(&self, stream: StreamId, partition: PartitionId) -> io::Result<(ShardWriter, shard::Recovered)> {
-        let owner = Owner { store_uuid: self.store_uuid, stream: stream.0, partition };
-        shard::open(self.io.clone(), &self.path(stream), owner, self.options.segments, (self.entropy)())
+    /// Opens the segments of a stream, and says what is wrong with them.
+    fn open(&self, handle: &StreamHandle) -> io::Result<ShardWriter> {
+        let owner = Owner { store_uuid: self.store_uuid, stream: handle.id().0, partition: handle.partition() };
+        let (writer, recovered) =
+            shard::open(self.io.clone(), &self.data_dir, owner, self.options.segments, (self.entropy)())?;
+        for lost in &recovered.lost {
+            self.alarms.set("CORRUPT_SEGMENT", true);
+            tracing::error!(stream = %handle.path(), "records are damaged: {lost}");
+        }
+        self.tell_strangers(handle, &recovered.strangers);
+        Ok(writer)
+    }
+
+    fn tell_strangers(&self, handle: &StreamHandle, strangers: &[Stranger]) {
+        for stranger in strangers {
+            self.alarms.set("CORRUPT_SEGMENT", true);
+            tracing::error!(stream = %handle.path(), "{stranger}");
+        }
     }
 
     /// Makes the names of directories durable.
@@ -183,12 +198,7 @@ impl SegmentWriter {
         let id = handle.id();
         let mut writer = None;
         if self.tools.io.exists(&self.tools.path(id))? {
-            let (opened, recovered) = self.tools.open(id, handle.partition())?;
-            for lost in &recovered.lost {
-                self.tools.alarms.set("CORRUPT_SEGMENT", true);
-                tracing::error!(stream = %handle.path(), "records are damaged: {lost}");
-            }
-            writer = Some(opened);
+            writer = Some(self.tools.open(handle)?);
         }
         let entry = Stream { handle: handle.clone(), writer, rounds: 0, is_dirty: false, oldest_ms: None };
         let stream = self.streams.entry(id).insert_entry(entry).into_mut();
@@ -341,6 +351,7 @@ impl Stream {
         places: &[Place],
         entries: &[Option<Bytes>],
     ) -> Result<(), Stay> {
+        let handle = self.handle.clone();
         let writer = self.writer(tools).map_err(stay)?;
         let mut at = 0;
         for run in entries.split_inclusive(Option::is_none) {
@@ -350,7 +361,9 @@ impl Stream {
             {
                 let (first_ms, last_ms) = (start.arrival.as_millis(), end.arrival.as_millis());
                 let chunk = NewChunk { shard: shard.0, first: first + at as u64, first_ms, last_ms, entries: &sound };
-                writer.append(&chunk).map_err(stay)?;
+                let appended = writer.append(&chunk);
+                tools.tell_strangers(&handle, &writer.take_strangers());
+                appended.map_err(stay)?;
             }
             at += run.len();
         }
@@ -364,7 +377,7 @@ impl Stream {
     fn writer(&mut self, tools: &Tools) -> io::Result<&mut ShardWriter> {
         if self.writer.is_none() {
             tools.make_directory(self.handle.id())?;
-            let (writer, _) = tools.open(self.handle.id(), self.handle.partition())?;
+            let writer = tools.open(&self.handle)?;
             self.handle.feed.set_segments(writer.reader());
             self.writer = Some(writer);
         }
@@ -377,7 +390,9 @@ impl Stream {
         else {
             return Ok(());
         };
-        let gone = writer.trim(horizon)?;
+        let result = writer.trim(horizon);
+        tools.tell_strangers(&self.handle, &writer.take_strangers());
+        let gone = result?;
         self.oldest_ms = writer.oldest_ms()?;
         if gone == 0 {
             return Ok(());

@@ -23,7 +23,7 @@ mod pool;
 mod reader;
 mod recovery;
 mod report;
-mod scan;
+pub(in crate::storage) mod scan;
 mod scrub;
 mod sealed;
 pub mod segment;

@@ -15,11 +15,11 @@ const WINDOW_BYTES: usize = 512 << 10;
 /// Hears how many bytes are about to be read, and waits as long as it wants; false: the walk ends with `Interrupted`.
 pub type Pace = Arc<dyn Fn(u64) -> bool + Send + Sync>;
 
-pub(super) struct Scan {
+pub(in crate::storage) struct Scan {
     file: Arc<dyn IoFile>,
     pace: Option<Pace>,
     pub(super) file_id: u64,
-    pub(super) len: u64,
+    pub(in crate::storage) len: u64,
     window_start: u64,
     window: Bytes,
 }
@@ -35,18 +35,18 @@ pub(super) enum Found {
 }
 
 impl Scan {
-    pub(super) fn new(file: Arc<dyn IoFile>, file_id: u64) -> io::Result<Self> {
+    pub(in crate::storage) fn new(file: Arc<dyn IoFile>, file_id: u64) -> io::Result<Self> {
         let len = file.len()?;
         Ok(Self { file, pace: None, file_id, len, window_start: 0, window: Bytes::new() })
     }
 
     /// A walk that asks before each read.
-    pub(super) fn paced(file: Arc<dyn IoFile>, file_id: u64, pace: Pace) -> io::Result<Self> {
+    pub(in crate::storage) fn paced(file: Arc<dyn IoFile>, file_id: u64, pace: Pace) -> io::Result<Self> {
         Ok(Self { pace: Some(pace), ..Self::new(file, file_id)? })
     }
 
     /// Up to `len` bytes at `at`; fewer at the end of the file.
-    pub(super) fn bytes(&mut self, at: u64, len: usize) -> io::Result<Bytes> {
+    pub(in crate::storage) fn bytes(&mut self, at: u64, len: usize) -> io::Result<Bytes> {
         let len = len.min(usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX));
         let skipped = at.checked_sub(self.window_start).map(|skipped| skipped as usize);
         if let Some(skipped) = skipped

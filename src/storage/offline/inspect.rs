@@ -1,6 +1,9 @@
 //! What a data directory holds, and how large it is.
 
-use super::stopped::{OfflineError, Progress, Stopped};
+use super::{
+    stopped::{OfflineError, Progress, Stopped},
+    streams::StreamFacts,
+};
 use crate::{
     base::time::Timestamp,
     storage::{
@@ -26,6 +29,7 @@ pub struct Inspection {
     pub free_segments: u64,
     pub free_bytes: u64,
     pub index: IndexFacts,
+    pub streams: Vec<StreamFacts>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,15 +51,21 @@ pub struct IndexFacts {
 }
 
 impl Stopped {
-    /// Looks at every file; of the log, at every block.
+    /// Looks at every file; of the log, at every block, of the streams, at every record.
     pub fn inspect(&self, progress: &mut dyn FnMut(Progress)) -> Result<Inspection, OfflineError> {
         let checkpoints = self.slots();
         let (free_segments, free_bytes) = self.free_segments()?;
+        let (stream_bytes, mut log_bytes) = (self.stream_bytes()?, 0);
+        let segments = examine::segments(&*self.io, &self.wal_dir(), self.store_uuid(), &mut |done, total| {
+            log_bytes = total;
+            progress(Progress { done_bytes: done, total_bytes: total + stream_bytes });
+        })?;
         Ok(Inspection {
             identity: self.identity.clone(),
             snapshots: self.snapshot_facts()?,
-            segments: examine::segments(&*self.io, &self.wal_dir(), self.store_uuid(), &mut |done, total| {
-                progress(Progress { done_bytes: done, total_bytes: total });
+            segments,
+            streams: self.survey_streams(&mut |Progress { done_bytes, total_bytes }| {
+                progress(Progress { done_bytes: log_bytes + done_bytes, total_bytes: log_bytes + total_bytes });
             })?,
             free_segments,
             free_bytes,

@@ -9,19 +9,24 @@
 //! | [`inspect`] | what there is, and how large |
 //! | [`verify`] | every checksum of every file: a list of problems |
 //! | [`dump`] | frames and entries as rows |
+//! | [`streams`] | the same three for the segments of streams |
 //! | [`repair`] | sets damage aside so that the next start does not stumble over it again |
 
 pub mod dump;
 pub mod inspect;
 pub mod repair;
 pub mod stopped;
+pub mod streams;
 pub mod verify;
 
 pub use dump::{EntryRow, Filter, FrameRow, Row};
 pub use inspect::{IndexFacts, Inspection, SnapshotFacts};
 pub use repair::{Action, Repair};
 pub use stopped::{OfflineError, Progress, Stopped};
+pub use streams::{RecordFilter, RecordRow, StreamFacts};
 pub use verify::{Problem, Remedy, Verification};
 
 #[cfg(test)]
 mod offline_tests;
+#[cfg(test)]
+mod streams_tests;

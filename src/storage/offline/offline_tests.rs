@@ -26,7 +26,7 @@ use std::{
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
-struct Counting(u8);
+pub(super) struct Counting(pub(super) u8);
 
 impl Entropy for Counting {
     fn fill(&mut self, bytes: &mut [u8]) {
@@ -46,11 +46,11 @@ impl Clock for Fixed {
 }
 
 /// A data directory under a temporary one.
-struct Place(tempfile::TempDir);
+pub(super) struct Place(tempfile::TempDir);
 
 impl Place {
     /// A store with a log of two partitions, two segments or more, two checkpoints, a page.
-    fn filled() -> Self {
+    pub(super) fn filled() -> Self {
         let place = Self(tempfile::tempdir().expect("a temporary directory"));
         let mut opened = place.open_store();
         let (log, mut writers) = place.open_log(&opened);
@@ -66,11 +66,11 @@ impl Place {
         place
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn open_store(&self) -> Opened {
+    pub(super) fn open_store(&self) -> Opened {
         let entropy = &mut Counting(0);
         let index = IndexKind::Sled { cache_bytes: 1 << 20 };
         let options = Options { index, pid: 1, now: NOW, node_id: 1, partition_count: 2, entropy };
@@ -90,36 +90,36 @@ impl Place {
         (log, writers.into())
     }
 
-    fn stopped(&self) -> Stopped {
+    pub(super) fn stopped(&self) -> Stopped {
         Stopped::open(Arc::new(SysIo), self.path(), 99).expect("nobody uses it")
     }
 
-    fn verify(&self) -> Verification {
+    pub(super) fn verify(&self) -> Verification {
         self.stopped().verify(&mut |_| {}).expect("verifies")
     }
 
-    fn repair(&self) -> Repair {
+    pub(super) fn repair(&self) -> Repair {
         let stopped = self.stopped();
         let found = stopped.verify(&mut |_| {}).expect("verifies");
         stopped.repair(&found, NOW, &mut |_| {}).expect("repairs")
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
 
-    fn read(&self, name: &str) -> Vec<u8> {
+    pub(super) fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.file(name)).expect("reads")
     }
 
-    fn flip(&self, name: &str, offset: usize) {
+    pub(super) fn flip(&self, name: &str, offset: usize) {
         let mut bytes = self.read(name);
         bytes[offset] ^= 1;
         fs::write(self.file(name), bytes).expect("writes");
     }
 
     /// The files below a directory with this ending, as relative names.
-    fn names(&self, directory: &str, ending: &str) -> Vec<String> {
+    pub(super) fn names(&self, directory: &str, ending: &str) -> Vec<String> {
         let entries = fs::read_dir(self.file(directory)).expect("lists");
         let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"));
         let mut names: Vec<String> = names.filter(|name| name.ends_with(ending)).collect();

@@ -1,8 +1,8 @@
 //! Setting damage aside, so that the next start does not stumble over it again.
 //!
-//! No sound byte of the log is ever changed or discarded. Whatever is moved or overwritten is kept in `damaged/`, and a
-//! report there names every range that was lost. The damaged blocks themselves stay where they are: a start passes over
-//! them, and they go when the log lets go of their segment.
+//! No sound byte of the log and no sound record of a stream is ever changed or discarded. Whatever is moved or overwritten
+//! is kept in `damaged/`, and a report there names every range that was lost. The damaged blocks and records themselves
+//! stay where they are: a start passes over them, and they go when the log or the stream lets go of their segment.
 
 use super::{
     stopped::{OfflineError, Progress, Stopped},
@@ -11,16 +11,14 @@ use super::{
 use crate::{
     base::time::Timestamp,
     storage::{
+        aside,
         checkpoint::{self, CheckpointWriter, Slots},
         file_error::{FileError, at},
         index::directory,
         io::write_file_durably,
     },
 };
-use std::{fmt, path::Path};
-
-pub const DIRECTORY: &str = "damaged";
-const COPY_BYTES: u64 = 1 << 20;
+use std::{fmt, ops::Range};
 
 /// One thing that was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,13 +37,16 @@ pub struct Repair {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, offsets, frames, acknowledged: _, what, remedy: _ } = self;
+        let Self { file, offsets, frames, records, acknowledged: _, what, remedy: _ } = self;
         f.write_str(file)?;
         if !offsets.is_empty() {
             write!(f, " bytes {}..{}", offsets.start, offsets.end)?;
         }
         for lost in frames {
             write!(f, ", partition {} frames {} to {}", lost.partition, lost.first, lost.last)?;
+        }
+        for lost in records {
+            write!(f, ", {lost}")?;
         }
         write!(f, ": {what}")
     }
@@ -67,7 +68,12 @@ impl Stopped {
                 Remedy::Nothing => None,
                 Remedy::Rewrite => Some(self.rewrite_checkpoint(&problem.file)?),
                 Remedy::SetAside => self.set_aside(&problem.file)?,
-                Remedy::KeepCopy => self.keep_copy(problem)?,
+                Remedy::KeepCopy => self.keep_copy(&problem.file, problem.offsets.clone())?,
+                Remedy::Mend(mend) => {
+                    self.keep_copy(&problem.file, problem.offsets.clone())?;
+                    self.mend(&mend)?;
+                    Some("written again from the records; what stood there was copied to damaged/".to_owned())
+                }
             };
             repair.actions.extend(what.map(|what| Action { file: problem.file.clone(), what }));
             done_bytes += problem.offsets.end - problem.offsets.start;
@@ -79,7 +85,7 @@ impl Stopped {
 
     fn rewrite_checkpoint(&self, name: &str) -> Result<String, FileError> {
         let slots = self.slots();
-        self.copy_range(name, 0, checkpoint::BYTES as u64)?;
+        self.keep_copy(name, 0..checkpoint::BYTES as u64)?;
         let mut writer = CheckpointWriter::open(&*self.io, &self.dir, self.store_uuid(), &slots)?;
         match slots.latest() {
             Some(latest) => {
@@ -96,7 +102,7 @@ impl Stopped {
 
     fn clear_checkpoints(&self, slots: &Slots) -> Result<(), FileError> {
         for (name, _) in slots.damage() {
-            self.copy_range(name, 0, checkpoint::BYTES as u64)?;
+            self.keep_copy(name, 0..checkpoint::BYTES as u64)?;
             let path = self.dir.join(name);
             let file = self.io.open(&path).map_err(at("opening", &path))?;
             file.write_at(&[0; checkpoint::BYTES], 0).and_then(|()| file.sync()).map_err(at("clearing", &path))?;
@@ -114,50 +120,14 @@ impl Stopped {
             self.io.fsync_dir(&self.dir).map_err(at("syncing", &self.dir))?;
             return Ok(Some(format!("moved to {}", self.relative(&moved))));
         }
-        let kept = self.kept_name(name, 0);
-        let target = self.damaged_dir()?.join(&kept);
-        self.io.rename(&path, &target).map_err(at("moving", &path))?;
-        for dir in [target.parent(), path.parent()].into_iter().flatten() {
-            self.io.fsync_dir(dir).map_err(at("syncing", dir))?;
-        }
-        Ok(Some(format!("moved to {DIRECTORY}/{kept}")))
-    }
-
-    fn keep_copy(&self, problem: &Problem) -> Result<Option<String>, FileError> {
-        let kept = self.copy_range(&problem.file, problem.offsets.start, problem.offsets.end)?;
-        Ok(kept.map(|kept| format!("what stands there was copied to {DIRECTORY}/{kept}")))
+        let moved = aside::set_aside(&*self.io, &self.dir, &path)?;
+        Ok(Some(format!("moved to {}", self.relative(&moved))))
     }
 
     /// Copies a range of a file into `damaged/`; `None` when there is nothing to copy or it was copied before.
-    fn copy_range(&self, name: &str, start: u64, end: u64) -> Result<Option<String>, FileError> {
-        let path = self.dir.join(name);
-        let kept = self.kept_name(name, start);
-        let target = self.damaged_dir()?.join(&kept);
-        let missing = !self.io.exists(&path).map_err(at("looking for", &path))?;
-        if missing || self.io.exists(&target).map_err(at("looking for", &target))? {
-            return Ok(None);
-        }
-        let file = self.io.open_read(&path).map_err(at("opening", &path))?;
-        let end = end.min(file.len().map_err(at("measuring", &path))?);
-        if start >= end {
-            return Ok(None);
-        }
-        let copy = self.io.create(&target).map_err(at("creating", &target))?;
-        let mut buffer = vec![0; COPY_BYTES.min(end - start) as usize];
-        let mut position = start;
-        while position < end {
-            let wanted = buffer.len().min((end - position) as usize);
-            let part = buffer.get_mut(..wanted).unwrap_or_default();
-            let read = file.read_at(part, position).map_err(at("reading", &path))?;
-            if read == 0 {
-                break;
-            }
-            copy.write_at(part.get(..read).unwrap_or_default(), position - start).map_err(at("writing", &target))?;
-            position += read as u64;
-        }
-        copy.sync().map_err(at("syncing", &target))?;
-        self.sync_parent(&target)?;
-        Ok(Some(kept))
+    fn keep_copy(&self, name: &str, range: Range<u64>) -> Result<Option<String>, FileError> {
+        let kept = aside::keep_copy(&*self.io, &self.dir, &self.dir.join(name), range)?;
+        Ok(kept.map(|kept| format!("what stands there was copied to {}", self.relative(&kept))))
     }
 
     fn report_lost(&self, found: &Verification, now: Timestamp) -> Result<Option<String>, FileError> {
@@ -167,27 +137,8 @@ impl Stopped {
             return Ok(None);
         }
         let name = format!("lost-{}.txt", now.as_millis());
-        let path = self.damaged_dir()?.join(&name);
+        let path = aside::directory(&*self.io, &self.dir)?.join(&name);
         write_file_durably(&*self.io, &path, lines.as_bytes()).map_err(at("writing", &path))?;
-        Ok(Some(format!("{DIRECTORY}/{name}")))
-    }
-
-    /// `damaged/<file>-<offset>.bin`, with the directories of the file spelled out in its name.
-    fn kept_name(&self, name: &str, offset: u64) -> String {
-        format!("{}-{offset}.bin", name.replace('/', "_"))
-    }
-
-    fn damaged_dir(&self) -> Result<std::path::PathBuf, FileError> {
-        let dir = self.dir.join(DIRECTORY);
-        if !self.io.exists(&dir).map_err(at("looking for", &dir))? {
-            self.io.create_dir(&dir).map_err(at("creating", &dir))?;
-            self.io.fsync_dir(&self.dir).map_err(at("syncing", &self.dir))?;
-        }
-        Ok(dir)
-    }
-
-    fn sync_parent(&self, path: &Path) -> Result<(), FileError> {
-        let parent = path.parent().unwrap_or(&self.dir);
-        self.io.fsync_dir(parent).map_err(at("syncing", parent))
+        Ok(Some(format!("{}/{name}", aside::DIRECTORY)))
     }
 }

@@ -10,6 +10,7 @@ use crate::storage::{
         examine::{self, SegmentFacts, SegmentState, SideFile},
         segment::{segment_path, table_path},
     },
+    shard::{LostRecords, Mend},
     snapshot::{self, Snapshot},
 };
 use std::{ops::Range, path::Path};
@@ -26,8 +27,10 @@ pub enum Remedy {
     Rewrite,
     /// `repair` moves it aside; the next start makes it again.
     SetAside,
-    /// Bytes of the log are lost. `repair` keeps a copy of what stands there and says what was lost.
+    /// Bytes of the log or of a stream are lost. `repair` keeps a copy of what stands there and says what was lost.
     KeepCopy,
+    /// `repair` keeps a copy and writes this part of a stream's segment again, from the records in it.
+    Mend(Mend),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub struct Problem {
     pub offsets: Range<u64>,
     /// Frames that are lost.
     pub frames: Vec<LostFrames>,
+    /// Records of the stream whose segment it is that are lost, as far as they are known.
+    pub records: Vec<LostRecords>,
     /// Something that was acknowledged is affected.
     pub acknowledged: bool,
     pub what: String,
@@ -52,6 +57,8 @@ pub struct Verification {
     pub frames: u64,
     pub entries: u64,
     pub index_pages: u64,
+    pub stream_segments: u64,
+    pub stream_records: u64,
     pub clean_shutdown: bool,
 }
 
@@ -72,22 +79,27 @@ impl Stopped {
         problems.extend(self.access_problem());
         let index = latest.map(|checkpoint| self.index_findings(checkpoint));
         problems.extend(latest.zip(index.as_ref()).and_then(|(checkpoint, found)| index_problem(checkpoint, found)));
+        let (stream_bytes, mut log_bytes) = (self.stream_bytes()?, 0);
         // The log is read twice: once for what stands in it, once for what a start makes of it.
-        let (mut done_bytes, mut total_bytes) = (0, 0);
+        let mut done_bytes = 0;
         let segments = examine::segments(&*self.io, &self.wal_dir(), self.store_uuid(), &mut |done, total| {
-            (done_bytes, total_bytes) = (done, total * 2);
-            progress(Progress { done_bytes, total_bytes });
+            (done_bytes, log_bytes) = (done, total * 2);
+            progress(Progress { done_bytes, total_bytes: log_bytes + stream_bytes });
         })?;
         let mut frames = 0;
         let durable_seq = latest.map_or(0, |checkpoint| checkpoint.durable_seq);
         let report = examine::replay(&*self.io, &self.wal_dir(), self.store_uuid(), durable_seq, &mut |frame| {
             frames += 1;
-            done_bytes = (done_bytes + frame.len() as u64).min(total_bytes);
-            progress(Progress { done_bytes, total_bytes });
+            done_bytes = (done_bytes + frame.len() as u64).min(log_bytes);
+            progress(Progress { done_bytes, total_bytes: log_bytes + stream_bytes });
+        })?;
+        let streams = self.survey_streams(&mut |Progress { done_bytes, total_bytes }| {
+            progress(Progress { done_bytes: log_bytes + done_bytes, total_bytes: log_bytes + total_bytes });
         })?;
         problems.extend(segments.iter().flat_map(|facts| segment_problems(self, facts)));
         problems.extend(log_problems(self, &report, &segments));
-        progress(Progress { done_bytes: total_bytes, total_bytes });
+        problems.extend(streams.iter().flat_map(|facts| self.stream_problems(facts)));
+        let stream_segments = || streams.iter().flat_map(|stream| &stream.segments);
         Ok(Verification {
             problems,
             segments: segments.len() as u64,
@@ -95,6 +107,8 @@ impl Stopped {
             frames,
             entries: segments.iter().map(|facts| facts.entries).sum(),
             index_pages: index.map_or(0, |found| found.pages),
+            stream_segments: stream_segments().count() as u64,
+            stream_records: stream_segments().map(|facts| facts.records).sum(),
             clean_shutdown: report.clean_shutdown,
         })
     }
@@ -135,7 +149,8 @@ impl Stopped {
 }
 
 fn whole_file(file: String, what: String, remedy: Remedy) -> Problem {
-    Problem { file, offsets: 0..0, frames: Vec::new(), acknowledged: false, what, remedy }
+    let (frames, records) = (Vec::new(), Vec::new());
+    Problem { file, offsets: 0..0, frames, records, acknowledged: false, what, remedy }
 }
 
 fn damaged_checkpoint(file: &str, what: &str) -> Problem {
@@ -158,6 +173,7 @@ fn segment_problems(stopped: &Stopped, facts: &SegmentFacts) -> Vec<Problem> {
             file: file.clone(),
             offsets: bad.offset..facts.end_offset.max(bad.offset),
             frames: Vec::new(),
+            records: Vec::new(),
             acknowledged: true,
             what: bad.what.to_owned(),
             remedy: Remedy::KeepCopy,
@@ -179,6 +195,7 @@ fn log_problems(stopped: &Stopped, report: &RecoveryReport, segments: &[SegmentF
             file: stopped.relative(&segment_path(&wal, range.segment)),
             offsets: range.offsets.clone(),
             frames: range.frames.clone(),
+            records: Vec::new(),
             acknowledged: true,
             what: range.what.clone(),
             remedy: Remedy::KeepCopy,
@@ -190,6 +207,7 @@ fn log_problems(stopped: &Stopped, report: &RecoveryReport, segments: &[SegmentF
             file: stopped.relative(&segment_path(&wal, last.seq)),
             offsets: last.end_offset..last.end_offset + report.torn_bytes_dropped,
             frames: Vec::new(),
+            records: Vec::new(),
             acknowledged: false,
             what: "a torn tail: written when the process ended, never acknowledged".into(),
             remedy: Remedy::Nothing,

@@ -1,5 +1,6 @@
 //! A chunk: a header, and records of one shard as the log's entries.
 
+use super::file;
 use crate::storage::{
     fixed::{Fields, Record, crc_matches},
     log::{StoredEntry, entry},
@@ -10,6 +11,8 @@ pub(super) const MAGIC: [u8; 4] = *b"FBck";
 pub(super) const VERSION: u16 = 1;
 pub(super) const HEADER_BYTES: usize = 72;
 pub(super) const BODY_BYTES_MAX: usize = 32 << 20;
+/// Every chunk begins at a multiple of this.
+pub(super) const STEP_BYTES: usize = 8;
 const CRC_AT: usize = 68;
 
 /// `magic [4] | version u16 | reserved u16 | file_id u64 | number u64 | durable u64 | shard u32 | count u32 | first u64 |
@@ -76,11 +79,29 @@ impl ChunkHeader {
     }
 }
 
+/// The chunks of a file, those behind damage too, each with its offset; without an id those of any file.
+pub(super) fn all(bytes: &[u8], file_id: Option<u64>) -> impl Iterator<Item = (u64, ChunkHeader)> {
+    let mut at = file::HEADER_BYTES;
+    std::iter::from_fn(move || {
+        while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= HEADER_BYTES) {
+            let here = at as u64;
+            match ChunkHeader::decode(rest).filter(|header| file_id.is_none_or(|id| header.file_id == id)) {
+                Some(header) => {
+                    at += header.len() as usize;
+                    return Some((here, header));
+                }
+                None => at += STEP_BYTES,
+            }
+        }
+        None
+    })
+}
+
 /// Puts entries behind each other, each at a multiple of eight.
 pub(super) fn join(entries: &[Bytes], out: &mut Vec<u8>) {
     for entry in entries {
         out.extend_from_slice(entry);
-        out.resize(out.len().next_multiple_of(8), 0);
+        out.resize(out.len().next_multiple_of(STEP_BYTES), 0);
     }
 }
 
@@ -93,6 +114,11 @@ pub(super) struct Entries {
 impl Entries {
     pub(super) fn of(body: Bytes) -> Self {
         Self { body, at: 0 }
+    }
+
+    /// Where the next one begins.
+    pub(super) fn at(&self) -> u64 {
+        self.at as u64
     }
 }
 

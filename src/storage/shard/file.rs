@@ -1,6 +1,6 @@
-//! The first bytes of a shard segment: whose it is and which.
+//! The name and the first bytes of a shard segment: whose it is and which.
 
-use super::Owner;
+use super::{DIRECTORY, Owner, chunk};
 use crate::{
     base::id::PartitionId,
     storage::fixed::{Fields, Record, crc_matches},
@@ -66,6 +66,57 @@ impl FileHeader {
         };
         read().ok_or("shorter than a header")
     }
+
+    /// Which file it is, as somebody of the store sees it who expected another one.
+    pub(super) fn describe(&self, store_uuid: &[u8; 16]) -> String {
+        let Owner { store_uuid: own, stream, partition } = &self.owner;
+        let whose = if own == store_uuid { "this" } else { "another" };
+        format!("it is segment {} of stream {stream:016x} in partition {partition} of {whose} store", self.number)
+    }
+}
+
+/// Whose a file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The one it should be, with this id.
+    Ours(u64),
+    /// Nothing that says anything: what is left of a file whose header never reached the device.
+    Nobodys,
+    /// Another file, or one that cannot be read as a segment; the text says which.
+    Others(String),
+}
+
+impl Whose {
+    /// By the header; by the chunks when it is damaged.
+    pub(super) fn of(bytes: &[u8], owner: &Owner, number: u64) -> Self {
+        match FileHeader::decode(bytes) {
+            Ok(header) if header.owner == *owner && header.number == number => Self::Ours(header.file_id),
+            Ok(header) => Self::Others(header.describe(&owner.store_uuid)),
+            Err(what) => match chunk::all(bytes, None).next() {
+                Some((_, chunk)) => Self::Ours(chunk.file_id),
+                None if bytes.iter().take(HEADER_BYTES).all(|byte| *byte == 0) => Self::Nobodys,
+                None => Self::Others(what.to_owned()),
+            },
+        }
+    }
+
+    pub(super) fn file_id(&self) -> Option<u64> {
+        match self {
+            Self::Ours(id) => Some(*id),
+            Self::Nobodys | Self::Others(_) => None,
+        }
+    }
+}
+
+/// Where the segments of a stream stand.
+pub fn stream_dir(data_dir: &Path, stream: u64) -> PathBuf {
+    data_dir.join(DIRECTORY).join(format!("{stream:016x}"))
+}
+
+/// The stream whose directory has this name.
+pub(super) fn stream_of(name: &str) -> Option<u64> {
+    let plain = name.len() == 16 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if plain { u64::from_str_radix(name, 16).ok() } else { None }
 }
 
 /// `<dir>/<number>.seg`, zero-padded so that names sort like numbers.

@@ -105,6 +105,15 @@ impl Index {
         self.shards.get(&shard)
     }
 
+    pub(super) fn spans(&self) -> impl Iterator<Item = (u32, &Span)> {
+        self.shards.iter().map(|(shard, span)| (*shard, span))
+    }
+
+    /// The chunks of all shards, shard by shard.
+    pub(super) fn all_places(&self) -> impl Iterator<Item = (u32, Place)> {
+        self.shards.iter().flat_map(|(shard, span)| span.places.iter().map(|place| (*shard, *place)))
+    }
+
     pub(super) fn nexts(&self) -> impl Iterator<Item = (u32, u64)> {
         self.shards.iter().map(|(shard, span)| (*shard, span.next))
     }

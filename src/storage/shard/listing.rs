@@ -1,8 +1,8 @@
-//! The segments of all streams, for who copies them.
+//! The segments of all streams, for who copies or looks at them.
 
 use super::{
     DIRECTORY,
-    file::{self, FileHeader, number_of},
+    file::{self, FileHeader, number_of, stream_of},
     index::{TRAILER_BYTES, Trailer},
 };
 use crate::storage::io::Io;
@@ -10,6 +10,20 @@ use std::{
     io,
     path::{Path, PathBuf},
 };
+
+/// The streams that have a directory, rising.
+///
+/// # Errors
+///
+/// The directory cannot be listed.
+pub fn streams(io: &dyn Io, data_dir: &Path) -> io::Result<Vec<u64>> {
+    let all = data_dir.join(DIRECTORY);
+    if !io.exists(&all)? {
+        return Ok(Vec::new());
+    }
+    let directories = io.list_dir(&all)?.into_iter().filter(|entry| entry.is_dir);
+    Ok(directories.filter_map(|entry| stream_of(&entry.name)).collect())
+}
 
 /// The segments below a data directory, each from there: by stream, oldest first.
 ///

@@ -9,21 +9,31 @@
 //! Invariants: chunks are numbered without gaps over all segments; only the newest segment is written to, and a start
 //! never writes behind what it found; a segment with a trailer was synced before the trailer was written. What was not
 //! synced may be lost in a crash, whole or in part: the log has it still, because nobody trims what `sync` did not cover.
+//! A file that is not the one its name says is never overwritten or unlinked: it moves to `damaged/`.
 //! Absent on purpose: what a record says, what a shard is to its stream, retention, when to write.
 
 mod chunk;
+mod examine;
 mod file;
 mod index;
 mod listing;
+mod mend;
 mod reader;
 mod recover;
+mod survey;
+#[cfg(test)]
+mod survey_tests;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-pub use listing::{sealed_id, segments};
+pub use examine::{Damage, DamageKind, Expected, LostRecords, Part, Record, SegmentFacts, examine};
+pub use file::stream_dir;
+pub use listing::{sealed_id, segments, streams};
+pub use mend::Mend;
 pub use reader::{Records, ShardReadError, ShardReader};
-pub use recover::{LostChunks, Recovered};
+pub use recover::{LostChunks, Recovered, Stranger};
+pub use survey::StreamFiles;
 pub use writer::{NewChunk, ShardWriter, open};
 
 use crate::base::id::PartitionId;

@@ -3,9 +3,9 @@
 use super::{
     Owner,
     chunk::{Broken, ChunkHeader, Entries, HEADER_BYTES},
-    file::{self, FileHeader},
+    file::{self, FileHeader, Whose},
     index::{Index, Place, Span},
-    recover::{file_id, from_chunks, from_footer, map},
+    recover::{from_chunks, from_footer, map},
 };
 use crate::storage::{
     io::{Io, IoFile, read_exact_at},
@@ -261,7 +261,7 @@ impl ShardReader {
 
     fn load(&self, number: u64) -> io::Result<Segment> {
         let bytes = map(&*self.io.open_read(&file::path(&self.dir, number))?)?;
-        let id = file_id(&bytes, &self.owner, number);
+        let id = Whose::of(&bytes, &self.owner, number).file_id();
         if let Some(index) = id.and_then(|id| from_footer(&bytes, id)) {
             return Ok(Segment { index, bytes });
         }

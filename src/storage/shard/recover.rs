@@ -2,15 +2,19 @@
 //!
 //! Segments with a trailer were synced whole. Behind the last of them, chunks count as long as they follow each other by
 //! number and, past the last one known to be synced, are sound; the rest is torn and goes. A chunk that was known to be
-//! synced and is not there is damage: it is reported and nothing else is touched.
+//! synced and is not there is damage: it is reported and nothing else is touched. A file that is another one than its name
+//! says is moved to where nothing is lost, and reported.
 
 use super::{
     Owner,
-    chunk::{ChunkHeader, HEADER_BYTES, is_sound},
-    file::{self, FileHeader, number_of},
+    chunk::{self, ChunkHeader, HEADER_BYTES, is_sound},
+    file::{self, Whose, number_of, stream_dir},
     index::{Index, TRAILER_BYTES, Trailer},
 };
-use crate::storage::io::{Io, IoFile};
+use crate::storage::{
+    aside::set_aside,
+    io::{Io, IoFile},
+};
 use bytes::Bytes;
 use std::{
     fmt, io,
@@ -33,9 +37,36 @@ impl fmt::Display for LostChunks {
     }
 }
 
+/// A file that stood under the name of a segment and is none of this owner's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    pub path: PathBuf,
+    /// Where it is now.
+    pub kept: PathBuf,
+    pub what: String,
+}
+
+impl Stranger {
+    /// Makes way for the owner's own file of that name.
+    pub(super) fn set_aside(io: &dyn Io, data_dir: &Path, path: &Path, what: String) -> io::Result<Self> {
+        match set_aside(io, data_dir, path) {
+            Ok(kept) => Ok(Self { path: path.to_owned(), kept, what }),
+            Err(error) => Err(io::Error::new(error.source.kind(), error)),
+        }
+    }
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, kept, what } = self;
+        write!(f, "{} is no segment of this stream: {what}; it was moved to {}", path.display(), kept.display())
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
     pub lost: Vec<LostChunks>,
+    pub strangers: Vec<Stranger>,
     /// Of chunks that were never synced, or not whole.
     pub dropped_bytes: u64,
 }
@@ -59,44 +90,88 @@ struct Tail {
     chunks: Vec<(u64, ChunkHeader, bool)>,
 }
 
-pub(super) fn recover(io: &dyn Io, dir: &Path, owner: &Owner) -> io::Result<Found> {
+/// What a start makes of a segment without a trailer.
+pub(super) struct SoundEnd {
+    pub(super) number: u64,
+    path: PathBuf,
+    file_id: u64,
+    /// Where the sound chunks end.
+    pub(super) good: u64,
+    /// Empty: nothing is left of the segment.
+    pub(super) index: Index,
+}
+
+/// What a start finds, and what it is going to change.
+pub(super) struct Plan {
+    pub(super) found: Found,
+    pub(super) ends: Vec<SoundEnd>,
+    /// Files that are not the owner's, and what they are.
+    pub(super) strangers: Vec<(PathBuf, String)>,
+}
+
+pub(super) fn recover(io: &dyn Io, data_dir: &Path, owner: &Owner) -> io::Result<Found> {
+    let dir = stream_dir(data_dir, owner.stream);
+    let Plan { mut found, ends, strangers } = plan(io, &dir, owner)?;
+    for (path, what) in strangers {
+        found.recovered.strangers.push(Stranger::set_aside(io, data_dir, &path, what)?);
+    }
+    for end in &ends {
+        if end.index.is_empty() {
+            io.unlink(&end.path)?;
+            continue;
+        }
+        let file = io.open(&end.path)?;
+        file.set_len(end.good)?;
+        file.write_at(&end.index.encode(end.file_id), end.good)?;
+        file.sync()?;
+    }
+    if !ends.is_empty() {
+        io.fsync_dir(&dir)?;
+    }
+    Ok(found)
+}
+
+/// Reads from the newest segment on back to one with a trailer; changes nothing.
+pub(super) fn plan(io: &dyn Io, dir: &Path, owner: &Owner) -> io::Result<Plan> {
     let names = io.list_dir(dir)?;
     let mut sealed: Vec<u64> = names.iter().filter_map(|entry| number_of(&entry.name)).collect();
-    let mut tails = Vec::new();
-    let mut base = None;
+    let (mut tails, mut strangers, mut base) = (Vec::new(), Vec::new(), None);
     while let Some(&number) = sealed.last() {
-        let bytes = fresh_bytes(io, &file::path(dir, number))?;
-        let file_id = file_id(&bytes, owner, number);
-        if let Some(index) = file_id.and_then(|id| from_footer(&bytes, id)) {
+        let path = file::path(dir, number);
+        let bytes = fresh_bytes(io, &path)?;
+        let whose = Whose::of(&bytes, owner, number);
+        if let Some(index) = whose.file_id().and_then(|id| from_footer(&bytes, id)) {
             base = Some(index);
             break;
         }
         sealed.pop();
-        tails.push(read_tail(dir, number, &bytes, file_id));
+        match whose {
+            Whose::Others(what) => strangers.push((path, what)),
+            Whose::Ours(_) | Whose::Nobodys => tails.push(read_tail(path, number, &bytes, whose.file_id())),
+        }
     }
     tails.reverse();
     let mut found = Found { sealed, index: base.unwrap_or_default(), recovered: Recovered::default() };
+    let ends = judge(dir, tails, &mut found);
+    Ok(Plan { found, ends, strangers })
+}
+
+/// Adds to what was found what the segments without a trailer have.
+fn judge(dir: &Path, tails: Vec<Tail>, found: &mut Found) -> Vec<SoundEnd> {
     let mut end = End::new(&found.index, &tails);
-    for tail in &tails {
+    let mut ends = Vec::new();
+    for tail in tails {
         let mut index = Index::knowing(found.index.nexts(), end.expected);
-        let good = end.accept(tail, &mut index, &mut found.recovered);
+        let good = end.accept(&tail, &mut index, &mut found.recovered);
         found.recovered.dropped_bytes += tail.len.saturating_sub(good);
-        if index.is_empty() {
-            io.unlink(&tail.path)?;
-            continue;
+        if !index.is_empty() {
+            found.sealed.push(tail.number);
+            found.index = index.clone();
         }
-        let file = io.open(&tail.path)?;
-        file.set_len(good)?;
-        file.write_at(&index.encode(tail.file_id), good)?;
-        file.sync()?;
-        found.sealed.push(tail.number);
-        found.index = index;
+        ends.push(SoundEnd { number: tail.number, path: tail.path, file_id: tail.file_id, good, index });
     }
     end.finish(dir, &found.sealed, &mut found.recovered);
-    if !tails.is_empty() {
-        io.fsync_dir(dir)?;
-    }
-    Ok(found)
+    ends
 }
 
 /// Where sound chunks end.
@@ -166,15 +241,6 @@ pub(super) fn map(file: &dyn IoFile) -> io::Result<Bytes> {
     if file.is_empty()? { Ok(Bytes::new()) } else { file.map() }
 }
 
-/// The file's id by its header, or by its chunks when the header is damaged.
-pub(super) fn file_id(bytes: &Bytes, owner: &Owner, number: u64) -> Option<u64> {
-    match FileHeader::decode(bytes) {
-        Ok(header) if header.owner == *owner && header.number == number => Some(header.file_id),
-        Ok(_) => None,
-        Err(_) => chunks(bytes, None).first().map(|(_, header)| header.file_id),
-    }
-}
-
 pub(super) fn from_footer(bytes: &[u8], file_id: u64) -> Option<Index> {
     let (rest, trailer) = bytes.split_last_chunk::<TRAILER_BYTES>()?;
     let trailer = Trailer::decode(trailer, file_id)?;
@@ -186,7 +252,7 @@ pub(super) fn from_footer(bytes: &[u8], file_id: u64) -> Option<Index> {
 pub(super) fn from_chunks(bytes: &Bytes, file_id: u64) -> Index {
     let mut index = Index::default();
     let mut expected = 0;
-    for (offset, header) in chunks(bytes, Some(file_id)) {
+    for (offset, header) in chunk::all(bytes, Some(file_id)) {
         if header.number >= expected {
             index.add(&header, offset);
             expected = header.number + 1;
@@ -195,8 +261,8 @@ pub(super) fn from_chunks(bytes: &Bytes, file_id: u64) -> Index {
     index
 }
 
-fn read_tail(dir: &Path, number: u64, bytes: &Bytes, file_id: Option<u64>) -> Tail {
-    let found = file_id.map(|id| chunks(bytes, Some(id))).unwrap_or_default();
+fn read_tail(path: PathBuf, number: u64, bytes: &Bytes, file_id: Option<u64>) -> Tail {
+    let found = file_id.into_iter().flat_map(|id| chunk::all(bytes, Some(id)));
     let with_body = |(offset, header): (u64, ChunkHeader)| {
         let from = offset as usize + HEADER_BYTES;
         let to = from + header.body_len as usize;
@@ -205,25 +271,9 @@ fn read_tail(dir: &Path, number: u64, bytes: &Bytes, file_id: Option<u64>) -> Ta
     };
     Tail {
         number,
-        path: file::path(dir, number),
+        path,
         file_id: file_id.unwrap_or_default(),
         len: bytes.len() as u64,
-        chunks: found.into_iter().map(with_body).collect(),
+        chunks: found.map(with_body).collect(),
     }
-}
-
-/// The chunks of a file, those behind damage too.
-fn chunks(bytes: &[u8], file_id: Option<u64>) -> Vec<(u64, ChunkHeader)> {
-    let mut at = file::HEADER_BYTES;
-    let mut found = Vec::new();
-    while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= HEADER_BYTES) {
-        match ChunkHeader::decode(rest).filter(|header| file_id.is_none_or(|id| header.file_id == id)) {
-            Some(header) => {
-                found.push((at as u64, header));
-                at += header.len() as usize;
-            }
-            None => at += 8,
-        }
-    }
-    found
 }

@@ -3,10 +3,10 @@
 use super::{
     Owner, SegmentRule,
     chunk::{self, ChunkHeader},
-    file::{self, FileHeader},
+    file::{self, FileHeader, Whose, stream_dir},
     index::{Index, TRAILER_BYTES, Trailer},
     reader::{Active, Files, ShardReader},
-    recover::{Recovered, recover},
+    recover::{Recovered, Stranger, map, recover},
 };
 use crate::{
     base::entropy::Entropy,
@@ -34,6 +34,7 @@ pub struct NewChunk<'a> {
 
 pub struct ShardWriter {
     io: Arc<dyn Io>,
+    data_dir: PathBuf,
     dir: PathBuf,
     owner: Owner,
     rule: SegmentRule,
@@ -46,29 +47,35 @@ pub struct ShardWriter {
     nexts: BTreeMap<u32, u64>,
     is_dir_synced: bool,
     buffer: Vec<u8>,
+    /// The segment that this writer made the file of, finished or not.
+    made: Option<u64>,
+    /// Met since they were asked for.
+    strangers: Vec<Stranger>,
 }
 
-/// Opens the files in `dir`, making the directory where there is none; its name is the caller's to make durable.
+/// Opens the files of a stream, making its directory where there is none; its name is the caller's to make durable.
 ///
 /// # Errors
 ///
 /// The files cannot be read, or the end of the newest not be put right. Damage is no error: see [`Recovered`].
 pub fn open(
     io: Arc<dyn Io>,
-    dir: &Path,
+    data_dir: &Path,
     owner: Owner,
     rule: SegmentRule,
     entropy: Box<dyn Entropy>,
 ) -> io::Result<(ShardWriter, Recovered)> {
-    io.create_dir(dir)?;
-    let found = recover(&*io, dir, &owner)?;
+    let dir = stream_dir(data_dir, owner.stream);
+    io.create_dir(&dir)?;
+    let found = recover(&*io, data_dir, &owner)?;
     let next_file = found.sealed.last().map_or(1, |last| last + 1);
     let next_chunk = found.index.chunks.1.max(1);
     let files = Files { sealed: found.sealed.into(), active: None };
-    let reader = Arc::new(ShardReader::new(io.clone(), dir.to_owned(), owner, files));
+    let reader = Arc::new(ShardReader::new(io.clone(), dir.clone(), owner, files));
     let writer = ShardWriter {
         io,
-        dir: dir.to_owned(),
+        data_dir: data_dir.to_owned(),
+        dir,
         owner,
         rule,
         entropy,
@@ -79,6 +86,8 @@ pub fn open(
         nexts: found.index.nexts().collect(),
         is_dir_synced: true,
         buffer: Vec::new(),
+        made: None,
+        strangers: Vec::new(),
     };
     Ok((writer, found.recovered))
 }
@@ -145,11 +154,7 @@ impl ShardWriter {
             return Ok(target);
         }
         let path = file::path(&self.dir, self.next_file);
-        let file = match self.io.create(&path) {
-            // Left by a try that failed.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.io.open(&path)?,
-            result => result?,
-        };
+        let file = self.create(&path)?;
         self.is_dir_synced = false;
         file.set_len(0)?;
         let mut id = [0; 8];
@@ -164,6 +169,28 @@ impl ShardWriter {
         self.next_file += 1;
         self.reader.began(active);
         Ok(target)
+    }
+
+    /// Makes the file of the next segment; what a try of this writer left of it is used.
+    fn create(&mut self, path: &Path) -> io::Result<Arc<dyn IoFile>> {
+        if self.made == Some(self.next_file) {
+            return self.io.open(path);
+        }
+        let file = match self.io.create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let what = "it was not there when the stream was opened".to_owned();
+                self.strangers.push(Stranger::set_aside(&*self.io, &self.data_dir, path, what)?);
+                self.io.create(path)?
+            }
+            created => created?,
+        };
+        self.made = Some(self.next_file);
+        Ok(file)
+    }
+
+    /// The files that were in the way since this was asked before; they are safe.
+    pub fn take_strangers(&mut self) -> Vec<Stranger> {
+        std::mem::take(&mut self.strangers)
     }
 
     /// Makes everything appended so far durable.
@@ -214,11 +241,11 @@ impl ShardWriter {
         }
     }
 
-    /// Unlinks the segments whose newest record is older than `before_ms`; says how many went.
+    /// Takes away the segments whose newest record is older than `before_ms`; says how many went.
     ///
     /// # Errors
     ///
-    /// A segment could not be ended, read or unlinked; those before it are gone.
+    /// A segment could not be ended, read or taken away; those before it are gone.
     pub fn trim(&mut self, before_ms: u64) -> io::Result<usize> {
         if self.reader.active(|active| active.index.last_ms < before_ms) == Some(true) {
             self.seal()?;
@@ -230,13 +257,24 @@ impl ShardWriter {
                 break;
             }
             self.reader.trimmed();
-            self.io.unlink(&path)?;
+            self.retire(number, &path)?;
             gone += 1;
         }
         if gone > 0 {
             self.io.fsync_dir(&self.dir)?;
         }
         Ok(gone)
+    }
+
+    /// Unlinks a segment; a file that is none of this owner's is not known to be too old.
+    fn retire(&mut self, number: u64, path: &Path) -> io::Result<()> {
+        match Whose::of(&map(&*self.io.open_read(path)?)?, &self.owner, number) {
+            Whose::Ours(_) | Whose::Nobodys => self.io.unlink(path)?,
+            Whose::Others(what) => {
+                self.strangers.push(Stranger::set_aside(&*self.io, &self.data_dir, path, what)?);
+            }
+        }
+        Ok(())
     }
 
     fn last_ms(&self, path: &Path, number: u64) -> io::Result<u64> {
