@@ -84,14 +84,15 @@ pub const STREAM_RETENTION_MAX: Duration = Duration::from_secs(8760 * 3600);
 pub const STREAM_POLICY_BYTES: usize = 20 << 10;
 /// Open shards of a stream.
 pub const STREAM_SHARDS_MAX: u32 = 10_000;
+/// Open shards of the provisioned streams of an account.
+pub const ACCOUNT_SHARDS_MAX: usize = 10_000;
 /// How often a stream may do some things within [`STREAM_CHANGES_WINDOW`].
 pub const STREAM_CHANGES_WINDOW: Duration = Duration::from_secs(24 * 3600);
 pub const SHARD_COUNT_UPDATES_MAX: usize = 10;
 pub const MODE_CHANGES_MAX: usize = 2;
 pub const ENCRYPTION_CHANGES_MAX: usize = 25;
-/// Registered consumers of a stream; the larger number for accounts that committed themselves.
+/// Registered consumers of a stream.
 pub const CONSUMERS_MAX: usize = 20;
-pub const CONSUMERS_COMMITTED_MAX: usize = 50;
 pub const CONSUMERS_CREATING_MAX: usize = 5;
 /// What an on-demand stream begins with and never has less of; and how many it has at most without being asked for more.
 pub const ON_DEMAND_SHARDS: u32 = 4;

@@ -257,6 +257,12 @@ table! {
         consume_outstanding_messages: Count32 = "100_000" in "1" .. "1_000_000";
         /// Bytes that one Produce call may have unacknowledged.
         produce_outstanding_bytes: Size = "16MiB" in "1MiB" .. "1GiB";
+        /// Open shards that the provisioned streams of one account have, in one region. AWS begins with 500.
+        stream_shards: Count = "10_000" in "1" .. "1_000_000";
+        /// On-demand streams of one account in one region. AWS begins with 50.
+        on_demand_streams: Count = "10_000" in "1" .. "10_000";
+        /// Registered consumers of one stream. AWS has 50 for accounts that commit themselves.
+        stream_consumers: Count = "20" in "1" .. "1_000";
     }
 
     /// Queues in general.

@@ -282,5 +282,8 @@ fn rules(config: &Config) -> Rules {
         consume_messages_max: config.limits.consume_outstanding_messages,
         produce_outstanding_bytes: config.limits.produce_outstanding_bytes,
         in_flight_messages: config.limits.in_flight_per_queue,
+        stream_shards: config.limits.stream_shards,
+        on_demand_streams: config.limits.on_demand_streams,
+        stream_consumers: config.limits.stream_consumers,
     }
 }

@@ -101,6 +101,12 @@ pub struct Rules {
     /// The most a Produce call may have unacknowledged.
     pub produce_outstanding_bytes: u64,
     pub in_flight_messages: usize,
+    /// Open shards that the provisioned streams of an account have at most, in a region.
+    pub stream_shards: usize,
+    /// On-demand streams of an account, in a region.
+    pub on_demand_streams: usize,
+    /// Registered consumers of a stream.
+    pub stream_consumers: usize,
 }
 
 impl Default for Rules {
@@ -115,6 +121,9 @@ impl Default for Rules {
             consume_messages_max: limits::CONSUME_MESSAGES_MAX,
             produce_outstanding_bytes: limits::PRODUCE_OUTSTANDING_BYTES,
             in_flight_messages: limits::IN_FLIGHT_MAX,
+            stream_shards: limits::ACCOUNT_SHARDS_MAX,
+            on_demand_streams: limits::STREAMS_MAX,
+            stream_consumers: limits::CONSUMERS_MAX,
         }
     }
 }
@@ -149,6 +158,8 @@ pub struct Broker {
     anonymous: Arc<Identity>,
     entropy: Mutex<Box<dyn Entropy>>,
     draining: CancellationToken,
+    /// Whose turn it is to take what an account may have of streams.
+    pub(super) growing: tokio::sync::Mutex<()>,
 }
 
 impl Broker {
@@ -168,7 +179,17 @@ impl Broker {
             key_id: None,
             policies: Vec::new(),
         });
-        Self { engine, clock, facts, sessions, access, anonymous, entropy: Mutex::new(entropy), draining }
+        Self {
+            engine,
+            clock,
+            facts,
+            sessions,
+            access,
+            anonymous,
+            entropy: Mutex::new(entropy),
+            draining,
+            growing: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The caller who says nothing, in the development profile.

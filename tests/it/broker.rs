@@ -26,7 +26,7 @@ use forebay::{
             key::NewKey,
             keys::{AccessKeys, Trust},
         },
-        broker::{Broker, ServerFacts},
+        broker::{Broker, Rules, ServerFacts},
     },
     storage::{
         io::{Io, SysIo},
@@ -118,19 +118,24 @@ pub(crate) async fn start_on(disk: Arc<dyn Io>, choose: impl FnOnce(&mut EngineO
     let mut chosen = engine_options(dir.path());
     choose(&mut chosen);
     let engine = open(&chosen, EngineHost { io: disk, ..engine_host() }).unwrap();
-    serve_engine(dir, Arc::new(access), ServerOptions::default(), engine, Arc::new(SystemClock))
+    serve_engine(dir, Arc::new(access), ServerOptions::default(), engine, Arc::new(SystemClock), Rules::default())
 }
 
 /// A broker of the development profile that goes by this clock.
 pub(crate) async fn start_at(clock: Arc<TestClock>) -> TestBroker {
-    start_at_in(tempfile::tempdir().unwrap(), clock).await
+    start_at_with(clock, Rules::default()).await
 }
 
-async fn start_at_in(dir: tempfile::TempDir, clock: Arc<TestClock>) -> TestBroker {
+/// The same under rules of the test's choice.
+pub(crate) async fn start_at_with(clock: Arc<TestClock>, rules: Rules) -> TestBroker {
+    start_at_in(tempfile::tempdir().unwrap(), clock, rules).await
+}
+
+async fn start_at_in(dir: tempfile::TempDir, clock: Arc<TestClock>, rules: Rules) -> TestBroker {
     let access = AccessKeys::open(KeyFile::new(Arc::new(SysIo), dir.path()), Trust::Anybody).unwrap();
     let host = EngineHost { clock: clock.clone(), ..engine_host() };
     let engine = open(&engine_options(dir.path()), host).unwrap();
-    serve_engine(dir, Arc::new(access), ServerOptions::default(), engine, clock)
+    serve_engine(dir, Arc::new(access), ServerOptions::default(), engine, clock, rules)
 }
 
 /// A broker over a directory that was a broker's, and the keys in it.
@@ -148,7 +153,7 @@ async fn start_in(
 ) -> TestBroker {
     let limited = EngineOptions { in_flight_max, queues_max, ..engine_options(dir.path()) };
     let engine = open(&limited, engine_host()).unwrap();
-    serve_engine(dir, access, options, engine, Arc::new(SystemClock))
+    serve_engine(dir, access, options, engine, Arc::new(SystemClock), Rules::default())
 }
 
 fn serve_engine(
@@ -157,10 +162,11 @@ fn serve_engine(
     options: ServerOptions,
     engine: Engine,
     clock: Arc<dyn Clock>,
+    rules: Rules,
 ) -> TestBroker {
     let draining = CancellationToken::new();
     let entropy = Box::new(SystemEntropy::default());
-    let broker = Broker::new(engine.clone(), clock, entropy, draining.clone(), access, facts());
+    let broker = Broker::new(engine.clone(), clock, entropy, draining.clone(), access, facts(rules));
     let broker = Arc::new(broker);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -206,7 +212,7 @@ pub(crate) fn engine_host() -> EngineHost {
     }
 }
 
-fn facts() -> ServerFacts {
+fn facts(rules: Rules) -> ServerFacts {
     ServerFacts {
         account: AccountId::parse("000000000000").unwrap(),
         public_url: "http://127.0.0.1:9400".into(),
@@ -214,7 +220,7 @@ fn facts() -> ServerFacts {
         storage_format: 1,
         config: Vec::new(),
         set_log_filter: Arc::new(|filter| if filter.contains('!') { Err("odd".into()) } else { Ok(()) }),
-        rules: forebay::service::broker::Rules::default(),
+        rules,
         keys_in_clear: false,
         memory_bytes: || 1,
         cpu_time: || Duration::from_secs(1),
@@ -250,7 +256,7 @@ impl TestBroker {
     pub(crate) async fn again_at(mut self, clock: Arc<TestClock>) -> Self {
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
         self.end().await;
-        start_at_in(dir, clock).await
+        start_at_in(dir, clock, Rules::default()).await
     }
 
     /// Begins the drain and waits for the server's end.

@@ -176,6 +176,10 @@ impl Feed {
     }
 
     /// The index behind the newest durable record.
+    pub(super) fn open_shards(&self) -> usize {
+        self.read().shards.values().filter(|shown| shown.end.is_none()).count()
+    }
+
     pub(super) fn visible(&self, shard: ShardId) -> Option<u64> {
         self.read().shards.get(&shard).map(|shown| shown.visible)
     }

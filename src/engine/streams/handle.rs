@@ -67,6 +67,11 @@ impl StreamHandle {
         self.definition.created.at
     }
 
+    /// Shards that take records in, as of the last durable change.
+    pub fn open_shards(&self) -> usize {
+        self.feed.open_shards()
+    }
+
     pub fn notes(&self) -> Arc<Notes> {
         self.notes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -45,6 +45,11 @@ impl Broker {
             self.authorise_with(caller, Action::AddTagsToStream, resource, Tags::Pairs(&tags))?;
         }
         self.refuse_when_draining()?;
+        let _turn = self.growing.lock().await;
+        // One that exists is told so by the engine.
+        if self.engine.find_stream(&path).is_err() {
+            self.check_room(&path, &settings, shards)?;
+        }
         let create = Create { settings, shards, partition: PartitionId(0), settle: limits::STREAM_SETTLE };
         Ok(self.engine.create_stream(path, create).await??)
     }

@@ -107,7 +107,7 @@ impl Broker {
         }
         check_policy(&fields)?;
         let handle = stream.clone();
-        let changed = self.change_stream(&stream, move |view| {
+        let changed = self.grow_stream(&stream, move |view| {
             check_etag(view.stream.settings(), &etag, "stream.etag")?;
             let event = changed(view.stream, view.now, view.queues.len(), &fields)?;
             let mut after = view.stream.clone();
@@ -115,7 +115,7 @@ impl Broker {
             let shown = view::of(handle, &View { stream: &after, ..*view });
             Ok::<_, StreamFault>((event.map(Change::Stream).into_iter().collect(), shown))
         });
-        Ok(changed.await??)
+        Ok(changed.await?)
     }
 
     pub async fn delete_stream_named(&self, caller: &Caller, request: DeleteStream) -> Result<(), Refusal> {
@@ -146,7 +146,7 @@ impl Broker {
         };
         let stream = self.stream_for(caller, action, "stream", name)?;
         let handle = stream.clone();
-        let resharded = self.change_stream(&stream, move |view| {
+        let resharded = self.grow_stream(&stream, move |view| {
             let events = match reshard {
                 Reshard::Split { shard, key } => vec![view.stream.split(view.now, shard, key)?],
                 Reshard::Merge { first, second } => vec![view.stream.merge(view.now, first, second)?],
@@ -160,7 +160,7 @@ impl Broker {
             let shown = view::of(handle, &View { stream: &after, ..*view });
             Ok::<_, StreamFault>((events.into_iter().map(Change::Stream).collect(), (shown, new)))
         });
-        Ok(resharded.await??)
+        Ok(resharded.await?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a call on a stream was refused, in the words of whoever refused it.
 
+use super::quota::QuotaError;
 use crate::{
     base::reason::{Reason, Refusal},
     domain::stream::{PositionError, StreamError, acks::AckError, groups::GroupError, throttle::Throttled},
@@ -21,6 +22,8 @@ pub enum StreamFault {
     Ack(#[from] AckError),
     #[error(transparent)]
     Throttled(#[from] Throttled),
+    #[error(transparent)]
+    Quota(#[from] QuotaError),
 }
 
 impl From<PutError> for StreamFault {
@@ -45,6 +48,7 @@ impl From<StreamFault> for Refusal {
                 .with("shard", error.shard)
                 .with("limit", error.per_second)
                 .retry_after(error.wait),
+            StreamFault::Quota(error) => of_quota(error),
         }
     }
 }
@@ -84,6 +88,11 @@ fn of_stream(error: &StreamError) -> Refusal {
         StreamError::ConsumerExists(_) => Refusal::new(Reason::StreamPartExists, message),
         StreamError::ConsumerNotFound(_) | StreamError::NoPolicy => Refusal::new(Reason::StreamPartNotFound, message),
     }
+}
+
+fn of_quota(error: QuotaError) -> Refusal {
+    let (QuotaError::Shards { quota, .. } | QuotaError::OnDemandStreams(quota)) = error;
+    Refusal::new(Reason::StreamLimit, error.to_string()).with("limit", quota.max)
 }
 
 fn of_group(error: &GroupError) -> Refusal {

@@ -13,6 +13,7 @@ pub mod join;
 mod membership;
 mod plan;
 pub mod produce;
+pub mod quota;
 pub mod read;
 mod readers;
 pub mod records;

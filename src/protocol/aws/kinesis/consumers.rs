@@ -40,8 +40,9 @@ pub(super) async fn register(call: &Call, input: &Value<'_>) -> Result<Outcome, 
     let stream = target::stream(call, input, Action::RegisterStreamConsumer)?;
     let (name, tags): (Arc<str>, _) = (input.text("ConsumerName").unwrap_or_default().into(), target::tags(input));
     let path = stream.path().clone();
+    let max = call.broker.stream_consumers_max();
     let decide = move |view: &crate::service::words::View<'_>| {
-        let event = view.stream.register_consumer(view.now, &name, &tags, limits::CONSUMERS_MAX)?;
+        let event = view.stream.register_consumer(view.now, &name, &tags, max)?;
         let created =
             Consumer { name, created_at: view.now, active_at: view.now + limits::STREAM_SETTLE, gone_at: None, tags };
         Ok((vec![event], said(&path, &created, view.now)))

@@ -250,18 +250,11 @@ fn next_listing(call: &Call, token: &str) -> Result<Listing, Fault> {
 /// How many shards and streams there are, of those that there may be.
 pub(super) async fn describe_limits(call: &Call, _: &Value<'_>) -> Result<Outcome, Fault> {
     call.broker.authorise_account(&call.caller, Action::DescribeLimits).map_err(fault::refused)?;
-    let all = call.broker.list_streams(&call.caller, "", "", None, usize::MAX).map_err(fault::refused)?;
-    let (mut open, mut on_demand) = (0, 0);
-    for stream in &all {
-        match stream.notes().settings.mode {
-            Mode::OnDemand { .. } => on_demand += 1,
-            Mode::Provisioned => open += ask(call, stream, |view| view.stream.open_shards()).await.unwrap_or(0),
-        }
-    }
+    let quotas = call.broker.stream_quotas(&call.caller.namespace());
     let answer = Members::default()
-        .with("ShardLimit", crate::base::limits::STREAM_SHARDS_MAX)
-        .with("OpenShardCount", open)
-        .with("OnDemandStreamCount", Said::Integer(on_demand))
-        .with("OnDemandStreamCountLimit", crate::base::limits::STREAMS_MAX);
+        .with("ShardLimit", quotas.shards.max)
+        .with("OpenShardCount", quotas.shards.used)
+        .with("OnDemandStreamCount", quotas.on_demand_streams.used)
+        .with("OnDemandStreamCountLimit", quotas.on_demand_streams.max);
     Ok(answer.with("ChannelCount", 0_u32).with("ChannelCountLimit", 0_u32).into())
 }

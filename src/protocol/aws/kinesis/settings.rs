@@ -3,7 +3,7 @@
 use super::{
     call::{Call, Outcome},
     describe, fault,
-    streams::{self, change, change_once},
+    streams::{self, change, change_once, grow_once},
     target,
 };
 use crate::{
@@ -35,7 +35,7 @@ pub(super) async fn decrease_retention(call: &Call, input: &Value<'_>) -> Result
 pub(super) async fn update_mode(call: &Call, input: &Value<'_>) -> Result<Outcome, Fault> {
     let stream = target::stream(call, input, Action::UpdateStreamMode)?;
     let mode = streams::mode(input)?;
-    change_once(call, &stream, move |view| view.stream.set_mode(view.now, mode, view.queues.len())).await
+    grow_once(call, &stream, move |view| view.stream.set_mode(view.now, mode, view.queues.len())).await
 }
 
 pub(super) async fn update_record_size(call: &Call, input: &Value<'_>) -> Result<Outcome, Fault> {

@@ -28,13 +28,31 @@ pub(super) async fn change<T: Send + 'static>(
     stream: &StreamHandle,
     decide: impl FnOnce(&View<'_>) -> Result<(Vec<Event>, T), StreamError> + Send + 'static,
 ) -> Result<T, Fault> {
-    let decide = move |view: &View<'_>| {
-        let (events, told) = decide(view)?;
-        Ok::<_, StreamError>((events.into_iter().map(Change::Stream).collect(), told))
-    };
-    let changed = call.broker.change_stream(stream, decide).await;
+    let changed = call.broker.change_stream(stream, move |view| decide(view).map(as_changes)).await;
     let changed = changed.map_err(StreamFault::from).and_then(|changed| changed.map_err(StreamFault::from));
     changed.map_err(|error| words::fault(stream.path(), error))
+}
+
+/// The same for what the account may have no room for.
+async fn grow<T: Send + 'static>(
+    call: &Call,
+    stream: &StreamHandle,
+    decide: impl FnOnce(&View<'_>) -> Result<(Vec<Event>, T), StreamError> + Send + 'static,
+) -> Result<T, Fault> {
+    let grown = call.broker.grow_stream(stream, move |view| decide(view).map(as_changes)).await;
+    grown.map_err(|error| words::fault(stream.path(), error))
+}
+
+fn as_changes<T>((events, told): (Vec<Event>, T)) -> (Vec<Change>, T) {
+    (events.into_iter().map(Change::Stream).collect(), told)
+}
+
+pub(super) async fn grow_once(
+    call: &Call,
+    stream: &StreamHandle,
+    decide: impl FnOnce(&View<'_>) -> Result<Event, StreamError> + Send + 'static,
+) -> Result<Outcome, Fault> {
+    grow(call, stream, move |view| Ok((vec![decide(view)?], ()))).await.map(|()| Outcome::Nothing)
 }
 
 /// The same where a decision is one event.
@@ -99,7 +117,7 @@ pub(super) async fn split(call: &Call, input: &Value<'_>) -> Result<Outcome, Fau
             Err(refusal) => words::refused(&path, refusal),
         });
     };
-    change_once(call, &stream, move |view| view.stream.split(view.now, shard, Some(key))).await
+    grow_once(call, &stream, move |view| view.stream.split(view.now, shard, Some(key))).await
 }
 
 pub(super) async fn merge(call: &Call, input: &Value<'_>) -> Result<Outcome, Fault> {
@@ -115,7 +133,7 @@ pub(super) async fn update_count(call: &Call, input: &Value<'_>) -> Result<Outco
     let wanted = input.count("TargetShardCount").unwrap_or(0);
     let decide =
         move |view: &View<'_>| Ok((view.stream.update_shard_count(view.now, wanted)?, view.stream.open_shards()));
-    let before = change(call, &stream, decide).await?;
+    let before = grow(call, &stream, decide).await?;
     let path = stream.path();
     let answer = Members::default().with("StreamName", path.name.to_string()).with("CurrentShardCount", before);
     Ok(answer.with("TargetShardCount", wanted).with("StreamARN", path.arn()).into())

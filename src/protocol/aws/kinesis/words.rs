@@ -14,7 +14,7 @@ use crate::{
         throttle::Throttled,
     },
     protocol::aws::fault::{Fault, Kind},
-    service::streams::fault::StreamFault,
+    service::streams::{fault::StreamFault, quota::QuotaError},
 };
 
 const TAG_CHARACTERS: &str =
@@ -42,6 +42,20 @@ pub(super) fn shard_gone(stream: &StreamPath, shard: ShardId) -> Fault {
 pub(super) fn rate_exceeded(stream: &StreamPath, throttled: Throttled) -> Fault {
     let text = format!("Rate exceeded for shard {} in stream {}.", throttled.shard, place(stream));
     Fault::new(&THROUGHPUT_EXCEEDED, text)
+}
+
+fn quota_exceeded(stream: &StreamPath, error: QuotaError) -> Fault {
+    let text = match error {
+        QuotaError::Shards { more, quota } => format!(
+            "This request would exceed the shard limit for the account {} in {}. Current shard count for the account: {}. \
+             Limit: {}. Number of additional shards that would have resulted from this request: {more}. Refer to the AWS \
+             Service Limits page (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits \
+             and how to request higher limits.",
+            stream.account, stream.region, quota.used, quota.max
+        ),
+        QuotaError::OnDemandStreams(_) => format!("Account {} in {}: {error}.", stream.account, stream.region),
+    };
+    Fault::new(&LIMIT_EXCEEDED, text)
 }
 
 pub(super) fn no_such_consumer(stream: &StreamPath, consumer: &str) -> Fault {
@@ -72,6 +86,7 @@ pub(super) fn fault(stream: &StreamPath, error: impl Into<StreamFault>) -> Fault
         StreamFault::Refused(refusal) => refused(stream, refusal),
         StreamFault::Stream(error) => of_stream(stream, error),
         StreamFault::Throttled(throttled) => rate_exceeded(stream, throttled),
+        StreamFault::Quota(error) => quota_exceeded(stream, error),
         other @ (StreamFault::Position(_) | StreamFault::Group(_) | StreamFault::Ack(_)) => {
             fault::refused(other.into())
         }

@@ -7,6 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 from conftest import client_of
 
+import server as servers
+
 _numbers = itertools.count(1)
 
 
@@ -85,3 +87,20 @@ def test_refusals_are_typed(kinesis, server):
     with pytest.raises(ClientError) as refused:
         client_of(server, service="kinesis").create_stream(StreamName="a b", ShardCount=1)
     assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_an_account_has_as_many_shards_as_is_configured():
+    with servers.running(FOREBAY__LIMITS__STREAM_SHARDS="3", FOREBAY__LIMITS__STREAM_CONSUMERS="1") as small:
+        kinesis = client_of(small, service="kinesis")
+        kinesis.create_stream(StreamName="first", ShardCount=2)
+        with pytest.raises(kinesis.exceptions.LimitExceededException, match="Current shard count for the account: 2. Limit: 3."):
+            kinesis.create_stream(StreamName="second", ShardCount=2)
+        limits = kinesis.describe_limits()
+        assert (limits["ShardLimit"], limits["OpenShardCount"]) == (3, 2)
+        # Of another account, which has its own.
+        client_of(small, servers.STRANGER, service="kinesis").create_stream(StreamName="first", ShardCount=3)
+        kinesis.get_waiter("stream_exists").wait(StreamName="first", WaiterConfig={"Delay": 1})
+        arn = kinesis.describe_stream_summary(StreamName="first")["StreamDescriptionSummary"]["StreamARN"]
+        kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="first")
+        with pytest.raises(kinesis.exceptions.LimitExceededException):
+            kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="second")

@@ -13,8 +13,16 @@ MIDDLE = str(2**127)
 def stream(aws):
     name = f"cli-stream-{next(_numbers)}"
     aws("kinesis", "create-stream", "--stream-name", name, "--shard-count", "1")
-    aws("kinesis", "wait", "stream-exists", "--stream-name", name)
+    active(aws, name)
     return name
+
+
+def active(aws, stream):
+    """Waits until the stream may be used. `aws kinesis wait` looks once in ten seconds."""
+    while True:
+        found = aws("kinesis", "describe-stream-summary", "--stream-name", stream)["StreamDescriptionSummary"]
+        if found["StreamStatus"] == "ACTIVE":
+            return found
 
 
 def shards(aws, stream):
@@ -51,12 +59,12 @@ def test_records_come_back_through_a_split_and_a_merge(aws, stream):
     put(aws, stream, "two", "three", "four")
     options = ("--shard-to-split", first["ShardId"], "--new-starting-hash-key", MIDDLE)
     aws("kinesis", "split-shard", "--stream-name", stream, *options)
-    aws("kinesis", "wait", "stream-exists", "--stream-name", stream)
+    active(aws, stream)
     put(aws, stream, "five", "six")
     left, right = (id for id, shard in shards(aws, stream).items() if shard.get("ParentShardId"))
     options = ("--shard-to-merge", left, "--adjacent-shard-to-merge", right)
     aws("kinesis", "merge-shards", "--stream-name", stream, *options)
-    aws("kinesis", "wait", "stream-exists", "--stream-name", stream)
+    active(aws, stream)
     put(aws, stream, "seven")
 
     assert read_shard(aws, stream, first["ShardId"]) == (["one", "two", "three", "four"], [left, right])
@@ -70,14 +78,13 @@ def test_records_come_back_through_a_split_and_a_merge(aws, stream):
 
 
 def test_consumers_and_settings_of_a_stream(aws, stream):
-    described = aws("kinesis", "describe-stream-summary", "--stream-name", stream)["StreamDescriptionSummary"]
-    arn = described["StreamARN"]
+    aws("kinesis", "wait", "stream-exists", "--stream-name", stream)
+    arn = active(aws, stream)["StreamARN"]
     aws("kinesis", "register-stream-consumer", "--stream-arn", arn, "--consumer-name", "pusher")
     [consumer] = aws("kinesis", "list-stream-consumers", "--stream-arn", arn)["Consumers"]
     assert (consumer["ConsumerName"], consumer["ConsumerStatus"] in ("CREATING", "ACTIVE")) == ("pusher", True)
     options = ("--retention-period-hours", "48")
     aws("kinesis", "increase-stream-retention-period", "--stream-name", stream, *options)
-    aws("kinesis", "wait", "stream-exists", "--stream-name", stream)
     aws("kinesis", "add-tags-to-stream", "--stream-name", stream, "--tags", "team=blue")
     tags = aws("kinesis", "list-tags-for-stream", "--stream-name", stream)["Tags"]
     assert tags == [{"Key": "team", "Value": "blue"}]
@@ -88,10 +95,14 @@ def test_consumers_and_settings_of_a_stream(aws, stream):
     assert stream in aws("kinesis", "list-streams")["StreamNames"]
     aws("kinesis", "deregister-stream-consumer", "--consumer-arn", consumer["ConsumerARN"])
     aws("kinesis", "delete-stream", "--stream-name", stream, "--enforce-consumer-deletion")
+    while stream in aws("kinesis", "list-streams")["StreamNames"]:
+        pass
     aws("kinesis", "wait", "stream-not-exists", "--stream-name", stream)
 
 
-def test_errors_have_the_names_that_scripts_look_for(aws, stream):
+def test_errors_have_the_names_that_scripts_look_for(aws):
+    stream = f"cli-stream-{next(_numbers)}"
+    aws("kinesis", "create-stream", "--stream-name", stream, "--shard-count", "1")
     said = aws("kinesis", "describe-stream-summary", "--stream-name", "nowhere", code=255)
     assert "(ResourceNotFoundException)" in said and "Stream nowhere under account" in said
     said = aws("kinesis", "get-records", "--shard-iterator", "made-up", code=255)

@@ -83,3 +83,28 @@ def test_what_was_acknowledged_survives_kills(tmp_path):
                 assert data_of[sequence] == f"{key}:{number}", "what is stored is not what was acknowledged"
             order = [int(data.split(":")[1]) for _, data in found if data.startswith(f"{key}:")]
             assert order == sorted(order), f"{key} is out of order"
+
+
+def test_an_iterator_and_a_subscription_go_on_after_a_kill(tmp_path):
+    with servers.Server(tmp_path / "server") as server:
+        client = client_of(server, service="kinesis")
+        client.create_stream(StreamName="killed", ShardCount=1)
+        client.get_waiter("stream_exists").wait(StreamName="killed", WaiterConfig={"Delay": 1})
+        shard = "shardId-000000000000"
+        for number in range(3):
+            client.put_record(StreamName="killed", PartitionKey="key", Data=str(number).encode())
+        start = {"StreamName": "killed", "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
+        first = client.get_records(ShardIterator=client.get_shard_iterator(**start)["ShardIterator"], Limit=2)
+        arn = client.describe_stream_summary(StreamName="killed")["StreamDescriptionSummary"]["StreamARN"]
+        consumer = client.register_stream_consumer(StreamARN=arn, ConsumerName="pushed")["Consumer"]["ConsumerARN"]
+        server.restart_after_kill()
+        client.put_record(StreamName="killed", PartitionKey="key", Data=b"3")
+        rest = client.get_records(ShardIterator=first["NextShardIterator"])
+        assert [record["Data"] for record in first["Records"] + rest["Records"]] == [b"0", b"1", b"2", b"3"]
+        found = lambda: client.describe_stream_consumer(ConsumerARN=consumer)["ConsumerDescription"]  # noqa: E731
+        wait_for(lambda: found()["ConsumerStatus"] == "ACTIVE")
+        last = first["Records"][-1]["SequenceNumber"]
+        position = {"Type": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": last}
+        pushed = client.subscribe_to_shard(ConsumerARN=consumer, ShardId=shard, StartingPosition=position)
+        event = next(iter(pushed["EventStream"]))["SubscribeToShardEvent"]
+        assert [record["Data"] for record in event["Records"]] == [b"2", b"3"]
