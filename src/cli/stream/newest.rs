@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     base::time::{Clock as _, Timestamp},
-    cli::{Failure, client::Caller},
+    cli::{Exit, Failure, client::Caller},
     proto::{
         common::v1::ResourceView,
-        stream::v1::{Position, subscribe_shard_response::Event},
+        stream::v1::{Position, position::Start, subscribe_shard_response::Event},
     },
     runtime::SystemClock,
 };
@@ -50,11 +50,14 @@ pub(super) async fn find(caller: &Caller, stream: &str, shard: Option<&str>, cou
         let is_all = from <= created;
         let start = if is_all { Beginning::Start } else { Beginning::Time(Timestamp(from)) };
         let position = start.position()?;
-        let newest = count_from(caller, stream, shard, &position, count).await?;
+        let newest = match count_from(caller, stream, shard, &position, count).await {
+            // Of a server whose clock is behind ours the time lies in the future: nothing has arrived since then.
+            Err(failure) if failure.exit == Exit::Usage && !is_all => Newest::new(count),
+            counted => counted?,
+        };
         match newest.oldest() {
             Some((seconds, nanos)) => {
-                let time = prost_types::Timestamp { seconds, nanos };
-                let start = crate::proto::stream::v1::position::Start::AtTime(time);
+                let start = Start::AtTime(prost_types::Timestamp { seconds, nanos });
                 let unwanted = Unwanted { arrival: (seconds, nanos), count: newest.unwanted };
                 return Ok(Place { position: Position { start: Some(start) }, unwanted });
             }
@@ -71,7 +74,7 @@ async fn count_from(
     from: &Position,
     count: usize,
 ) -> Result<Newest, Failure> {
-    let until = Some(Ending::Tail.until());
+    let (_, until) = Ending::Tail.limits();
     let reader = Reader::new(stream.to_owned(), shard.map(ToOwned::to_owned), from.clone(), until);
     let mut call = reader.open(caller).await?;
     let mut newest = Newest::new(count);

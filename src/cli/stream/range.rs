@@ -156,14 +156,15 @@ impl Beginning {
 }
 
 impl Ending {
-    pub(crate) fn until(self) -> Until {
+    /// After how many records, and where the server stops. Over several calls only this side can count.
+    pub(crate) fn limits(self) -> (u64, Option<Until>) {
         let stop = match self {
             Self::Tail => Stop::Tail(Tail {}),
             Self::Time(time) => Stop::Time(value::to_timestamp(time)),
             Self::Sequence(number) => Stop::SequenceNumber(number),
-            Self::Records(count) => Stop::Records(count),
+            Self::Records(count) => return (count, None),
         };
-        Until { stop: Some(stop) }
+        (u64::MAX, Some(Until { stop: Some(stop) }))
     }
 }
 

@@ -32,7 +32,8 @@ pub(super) struct ReadArgs {
     /// after:SEQUENCE
     #[arg(long, value_name = "PLACE", default_value = "start", value_parser = range::beginning, allow_negative_numbers = true)]
     from: Beginning,
-    /// Where to stop: tail for the newest record as of now, @TIME, a sequence number or "COUNT records"
+    /// Where to stop: tail for the newest record as of now, @TIME, a sequence number, or "COUNT records", which are
+    /// waited for
     #[arg(long, value_name = "PLACE", default_value = "tail", value_parser = range::ending)]
     until: Ending,
 }

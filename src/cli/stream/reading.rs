@@ -55,7 +55,7 @@ impl Reading {
             (None, Some(Ending::Sequence(_))) => Some(only_shard(caller, &stream).await?),
             (shard, _) => shard,
         };
-        let until = until.map(Ending::until);
+        let (left, until) = until.map_or((u64::MAX, None), Ending::limits);
         let mut unwanted = Unwanted::default();
         let reader = match (from, &shard) {
             (Beginning::Newest(count), _) => {
@@ -71,12 +71,12 @@ impl Reading {
         };
         let last_record = Instant::now();
         let retry = Retry::default();
-        let (left, lost, told_tip, draining) = (u64::MAX, 0, false, false);
+        let (lost, told_tip, draining) = (0, false, false);
         Ok(Self { reader, printer, unwanted, left, lost, last_record, told_tip, draining, retry })
     }
 
     pub(super) async fn run(mut self, caller: &Caller, limits: Limits) -> Result<(), Failure> {
-        self.left = limits.count.unwrap_or(u64::MAX);
+        self.left = self.left.min(limits.count.unwrap_or(u64::MAX));
         let mut interrupts = Interrupts::listen();
         let mut call = self.reader.open(caller).await?;
         while let Some(why) = self.follow(&mut call, &mut interrupts, limits).await? {
@@ -84,11 +84,7 @@ impl Reading {
             call = next;
         }
         self.printer.end()?;
-        match self.lost {
-            0 => Ok(()),
-            lost => Err(Failure::new(Exit::Partly, format!("{lost} records are lost: the storage was damaged"))
-                .hint("forebay server verify")),
-        }
+        verdict(self.lost)
     }
 
     /// Prints until the end, or until the call breaks; tells why it did.
@@ -195,6 +191,17 @@ impl Reading {
     }
 }
 
+/// Who got the rest must know that something was missing.
+fn verdict(lost: u64) -> Result<(), Failure> {
+    match lost {
+        0 => Ok(()),
+        lost => {
+            let text = format!("{lost} records are lost: the storage was damaged");
+            Err(Failure::new(Exit::Partly, text).hint("forebay server verify"))
+        }
+    }
+}
+
 /// The shard that a sequence number is of, when nobody says which.
 async fn only_shard(caller: &Caller, stream: &str) -> Result<String, Failure> {
     let shards = shards::fetch(caller, stream.to_owned(), true).await?;
@@ -219,4 +226,16 @@ async fn until(time: Option<Instant>) {
 
 fn broken(why: &str) -> Failure {
     Failure::new(Exit::Unreachable, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_lost_records_does_not_end_as_if_nothing_were_missing() {
+        assert_eq!(verdict(0), Ok(()));
+        let failure = verdict(3).expect_err("three are missing");
+        assert_eq!((failure.exit, failure.text.starts_with("3 records are lost")), (Exit::Partly, true));
+    }
 }

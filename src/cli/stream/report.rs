@@ -3,7 +3,7 @@
 use super::{get::fetch as fetch_stream, list::Which, shards};
 use crate::{
     cli::{
-        Failure,
+        Exit, Failure,
         client::Caller,
         group,
         output::{Output, Record},
@@ -39,13 +39,22 @@ impl ReportArgs {
         }
         let mut rows = Vec::new();
         for stream in streams {
-            let shards = shards::fetch(caller, stream.name.clone(), true).await?;
-            let groups = group::fetch(caller, stream.name.clone()).await?;
-            rows.push(ReportRow::new(&stream, &shards, &groups));
+            match look(caller, &stream).await {
+                Ok(row) => rows.push(row),
+                // It went while the others were looked at.
+                Err(failure) if failure.exit == Exit::NotFound => output.note(&failure.text),
+                Err(failure) => return Err(failure),
+            }
         }
         rows.sort_by_key(|row| Reverse(row.stored_bytes));
         output.list(&rows)
     }
+}
+
+async fn look(caller: &Caller, stream: &Stream) -> Result<ReportRow, Failure> {
+    let shards = shards::fetch(caller, stream.name.clone(), true).await?;
+    let groups = group::fetch(caller, stream.name.clone()).await?;
+    Ok(ReportRow::new(stream, &shards, &groups))
 }
 
 #[derive(Serialize)]
