@@ -29,6 +29,11 @@ impl StreamDirectory {
         self.read().by_id.len()
     }
 
+    /// In the order of their paths.
+    pub(crate) fn all(&self) -> Vec<Arc<StreamHandle>> {
+        self.read().by_path.values().cloned().collect()
+    }
+
     /// Streams of one namespace whose names start with `prefix`, in order of names, behind `after`.
     pub(crate) fn list(
         &self,

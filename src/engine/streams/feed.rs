@@ -175,6 +175,11 @@ impl Feed {
         if is_in_tail { Ok(shown.tail.seek(moment)) } else { Err(inner.segments.clone()) }
     }
 
+    /// What reads the segments, once there are any.
+    pub(in crate::engine) fn segments(&self) -> Option<Arc<ShardReader>> {
+        self.read().segments.clone()
+    }
+
     /// The index behind the newest durable record.
     pub(super) fn visible(&self, shard: ShardId) -> Option<u64> {
         self.read().shards.get(&shard).map(|shown| shown.visible)
