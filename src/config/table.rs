@@ -228,8 +228,8 @@ table! {
         /// What to do at start when an acknowledged entry is damaged. "quarantine": name what was lost and serve the rest.
         /// "strict": refuse to start.
         on_corruption: Corruption = "quarantine";
-        /// Bytes a second at which the sealed files of the log are read again, to find damage before anybody needs what is
-        /// damaged. "0B": only `forebay server verify` does. The first pass begins ten minutes after the start.
+        /// Bytes a second at which the sealed files of the log and of streams are read again, to find damage before anybody needs
+        /// what is damaged. "0B": only `forebay server verify` does. The first pass begins ten minutes after the start.
         scrub_rate: Size = "8MiB" in "0B" .. "4GiB";
         /// From the beginning of one such pass to that of the next, at least.
         scrub_interval: Time = "24h" in "1m" .. "365d";

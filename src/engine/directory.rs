@@ -61,6 +61,11 @@ impl<T: Listed> Directory<T> {
         self.read().by_id.len()
     }
 
+    /// In the order of their paths.
+    pub(crate) fn all(&self) -> Vec<Arc<T>> {
+        self.read().by_path.values().cloned().collect()
+    }
+
     /// Those of one namespace whose names start with `prefix`, in order of names, behind `after`.
     pub(crate) fn list(&self, namespace: &Namespace, prefix: &str, after: Option<&str>, limit: usize) -> Vec<Arc<T>> {
         let inner = self.read();

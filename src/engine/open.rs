@@ -313,7 +313,7 @@ fn start(
     let (stop_checkpointer, stop) = mpsc::channel();
     let upkeep = upkeep::Upkeep::new(checkpointer, found.alarms.clone(), host.fatal.clone(), options);
     let checkpointer = spawn("checkpointer", &host.fatal, move || upkeep.run(&stop))?;
-    let (desk, scrub) = start_scrub(options, &host, &log, &found.alarms)?;
+    let (desk, scrub) = start_scrub(options, &host, &log, &shared, &found.alarms)?;
     let threads = Threads { stop_checkpointer, checkpointer, scrub, partitions, pump, evacuation, segments };
     Ok(Engine(Arc::new(Host {
         region: options.region.clone(),
@@ -368,11 +368,13 @@ fn start_scrub(
     options: &EngineOptions,
     host: &EngineHost,
     log: &LocalLog,
+    shared: &Shared,
     alarms: &Arc<Alarms>,
 ) -> Result<(Arc<Desk>, JoinHandle<()>), OpenError> {
     let desk = Arc::new(Desk::new(options.scrub));
     let scrub = Scrub {
         scrubber: log.scrubber(),
+        streams: shared.streams.clone(),
         desk: desk.clone(),
         alarms: alarms.clone(),
         clock: host.clock.clone(),

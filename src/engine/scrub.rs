@@ -1,22 +1,25 @@
-//! The thread that reads the log again, so that damage is found before somebody needs what is damaged.
+//! The thread that reads the log and the segments of streams again, so that damage is found before somebody needs what is
+//! damaged.
 //!
-//! A pass goes over every sealed segment once, oldest first, at a bounded rate. One that was asked for goes first: it ends
-//! one that began by itself, and counts in its place.
+//! A pass goes over every sealed segment once, first those of the log, oldest first, at a bounded rate. One that was asked
+//! for goes first: it ends one that began by itself, and counts in its place.
 
-use super::{client::Engine, host::Alarms, options::ScrubOptions};
+use super::{client::Engine, directory::Directory, host::Alarms, options::ScrubOptions, streams::handle::StreamHandle};
 use crate::{
     base::{
         reason::{Reason, Refusal},
         time::{Clock, Timestamp},
     },
     storage::{
-        log::{LostRange, Pace, Scrubbed, Scrubber, segment::segment_path},
+        log::{Pace, Scrubbed, Scrubber, segment::segment_path},
+        shard::{Checked, ShardReader},
         store::WAL_DIRECTORY,
     },
 };
 use std::{
     collections::{BTreeSet, VecDeque},
-    path::Path,
+    ops::Range,
+    path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -41,7 +44,7 @@ pub struct ScrubFigures {
     pub scrubbed_bytes: u64,
     /// Whole passes.
     pub passes: u64,
-    /// Each counted once, however often it is met.
+    /// Of the log, and damaged places in segments of streams. Each counted once, however often it is met.
     pub damaged_blocks: u64,
     pub last_pass_end: Option<Timestamp>,
 }
@@ -147,14 +150,36 @@ impl Desk {
 
 pub(crate) struct Scrub {
     pub(crate) scrubber: Scrubber,
+    pub(crate) streams: Arc<Directory<StreamHandle>>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) alarms: Arc<Alarms>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: ScrubOptions,
 }
 
-/// Damage that was told before: segment and first byte.
-type Known = BTreeSet<(u64, u64)>;
+/// Damage that was told before: file and first byte.
+type Known = BTreeSet<(PathBuf, u64)>;
+
+/// A segment to check.
+struct Target {
+    /// From the data directory.
+    file: PathBuf,
+    bytes: u64,
+    of: Of,
+}
+
+enum Of {
+    Log(u64),
+    Stream(Arc<ShardReader>, u64),
+}
+
+/// Something that is damaged.
+struct Found {
+    offsets: Range<u64>,
+    /// How much it counts.
+    blocks: u64,
+    text: String,
+}
 
 impl Scrub {
     /// Runs until the desk is closed.
@@ -190,22 +215,62 @@ impl Scrub {
 
     /// Goes over every sealed segment; false when it did not come to the end.
     fn pass(&self, ask: Option<&Ask>, known: &mut Known) -> bool {
-        let segments = self.scrubber.sealed();
-        known.retain(|(segment, _)| segments.iter().any(|(seq, _)| seq == segment));
-        let total_bytes = segments.iter().map(|(_, bytes)| bytes).sum();
-        tracing::debug!(segments = segments.len(), total_bytes, asked = ask.is_some(), "scrub begins");
+        let targets = self.targets();
+        known.retain(|(file, _)| targets.iter().any(|target| target.file == *file));
+        let total_bytes = targets.iter().map(|target| target.bytes).sum();
+        tracing::debug!(segments = targets.len(), total_bytes, asked = ask.is_some(), "scrub begins");
         ask.iter().for_each(|ask| ask.progress.send_modify(|progress| progress.total_bytes = total_bytes));
         let mut before = 0;
-        for (seq, bytes) in segments {
-            match self.scrubber.check(seq, &self.pace(ask, before, bytes)) {
-                Scrubbed::Stopped => return false,
-                Scrubbed::Gone => {}
-                Scrubbed::Checked { damage, .. } => damage.iter().for_each(|lost| self.tell(lost, ask, known)),
-            }
-            before += bytes;
+        for target in targets {
+            let Some(damage) = self.check(&target.of, &self.pace(ask, before, target.bytes)) else { return false };
+            damage.iter().for_each(|found| self.tell(&target.file, found, ask, known));
+            before += target.bytes;
             ask.iter().for_each(|ask| ask.progress.send_modify(|progress| progress.checked_bytes = before));
         }
         true
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        let of_log = self.scrubber.sealed().into_iter().map(|(seq, bytes)| {
+            let file = segment_path(Path::new(WAL_DIRECTORY), seq);
+            Target { file, bytes, of: Of::Log(seq) }
+        });
+        let readers = self.streams.all().into_iter().filter_map(|stream| stream.feed.segments());
+        let of_streams = readers.flat_map(|reader| {
+            let target = |(number, bytes)| {
+                let (file, of) = (reader.relative_path(number), Of::Stream(reader.clone(), number));
+                Target { file, bytes, of }
+            };
+            reader.sealed_files().into_iter().map(target).collect::<Vec<_>>()
+        });
+        of_log.chain(of_streams).collect()
+    }
+
+    /// What is damaged of a segment; none when the pass is to end.
+    fn check(&self, segment: &Of, pace: &Pace) -> Option<Vec<Found>> {
+        let damage = match segment {
+            Of::Log(seq) => match self.scrubber.check(*seq, pace) {
+                Scrubbed::Stopped => return None,
+                Scrubbed::Gone => Vec::new(),
+                Scrubbed::Checked { damage, .. } => damage
+                    .into_iter()
+                    .map(|lost| Found {
+                        blocks: (lost.blocks.end - lost.blocks.start).max(1),
+                        text: lost.to_string(),
+                        offsets: lost.offsets,
+                    })
+                    .collect(),
+            },
+            Of::Stream(reader, number) => match reader.check(*number, pace) {
+                Checked::Stopped => return None,
+                Checked::Gone => Vec::new(),
+                Checked::Damage(damage) => damage
+                    .into_iter()
+                    .map(|damage| Found { blocks: 1, text: damage.to_string(), offsets: damage.offsets })
+                    .collect(),
+            },
+        };
+        Some(damage)
     }
 
     /// Keeps the rate, and an eye on whether anybody still wants the pass.
@@ -226,26 +291,23 @@ impl Scrub {
         })
     }
 
-    fn tell(&self, lost: &LostRange, ask: Option<&Ask>, known: &mut Known) {
-        let file = segment_path(Path::new(WAL_DIRECTORY), lost.segment);
-        if known.insert((lost.segment, lost.offsets.start)) {
-            let blocks = (lost.blocks.end - lost.blocks.start).max(1);
+    fn tell(&self, file: &Path, found: &Found, ask: Option<&Ask>, known: &mut Known) {
+        let Found { offsets, blocks, text } = found;
+        if known.insert((file.to_owned(), offsets.start)) {
             self.desk.note(|figures| figures.damaged_blocks += blocks);
             self.alarms.set("CORRUPT_SEGMENT", true);
             tracing::error!(
                 file = %file.display(),
-                first_byte = lost.offsets.start,
-                end_byte = lost.offsets.end,
-                first_block = lost.blocks.start,
-                end_block = lost.blocks.end,
-                "acknowledged data is damaged: {lost}"
+                first_byte = offsets.start,
+                end_byte = offsets.end,
+                "acknowledged data is damaged: {text}"
             );
         }
         let Some(ask) = ask else { return };
         ask.progress.send_if_modified(|progress| {
             let has_room = progress.problems.len() < PROBLEMS_MAX;
             if has_room {
-                progress.problems.push(format!("{}: {lost}", file.display()));
+                progress.problems.push(format!("{}: {text}", file.display()));
             }
             has_room
         });
@@ -263,7 +325,7 @@ fn time_of(bytes: u64, bytes_per_second: u64) -> Duration {
 }
 
 impl Engine {
-    /// Starts a pass over the sealed segments. At zero bytes a second it goes as configured, or as fast as the disk gives
+    /// Starts a pass over the sealed segments of the log and of streams. At zero bytes a second it goes as configured, or as fast as the disk gives
     /// where no rate is. Dropping the receiver ends the pass; the sender goes away without `done` when the engine closes.
     ///
     /// # Errors

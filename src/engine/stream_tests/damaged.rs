@@ -5,7 +5,7 @@ use crate::{
     domain::stream::Position,
     engine::{
         client::Engine,
-        options::{EngineOptions, StreamOptions},
+        options::{EngineOptions, ScrubOptions, StreamOptions},
         streams::handle::StreamHandle,
         tests::{options, start_with},
     },
@@ -123,4 +123,35 @@ async fn a_segment_of_another_store_is_set_aside_and_everything_else_is_served()
     let kept: Vec<_> = std::fs::read_dir(dir.path().join("damaged")).expect("made").collect();
     let [Ok(kept)] = &kept[..] else { panic!("{kept:?}") };
     assert_eq!(std::fs::read(kept.path()).expect("kept"), foreign);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_to_a_segment_is_found_before_anybody_reads_it() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let files = filled(dir.path()).await;
+    let sealed: u64 = files.iter().map(|file| std::fs::metadata(file).expect("there").len()).sum();
+    let bytes_per_second = 1 << 30;
+    let scrub = ScrubOptions { bytes_per_second, interval: Duration::from_secs(3600) };
+    let engine = start_with(&EngineOptions { scrub, ..small(dir.path()) });
+    let pass = async || {
+        let mut steps = engine.verify_storage(0).expect("asked");
+        let whole = steps.wait_for(|progress| progress.done).await.expect("a whole pass");
+        (whole.checked_bytes, whole.total_bytes, whole.problems.clone())
+    };
+    let (checked, total, problems) = pass().await;
+    assert!(checked == total && total >= sealed, "{checked} of {total}, {sealed} of streams");
+    assert_eq!((problems, engine.status().alarms), (vec![], vec![]));
+    let file = files[1].strip_prefix(dir.path()).expect("inside").display().to_string();
+    let segment = std::fs::File::options().write(true).open(&files[1]).expect("there");
+    std::os::unix::fs::FileExt::write_all_at(&segment, b"?", 300).expect("written");
+    for _ in 0..2 {
+        let (checked, total, problems) = pass().await;
+        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        assert!(checked == total && problem.starts_with(&format!("{file}: bytes ")), "{problem}");
+        assert!(problem.contains(", shard 0 records ") && problem.ends_with("records cannot be read"), "{problem}");
+    }
+    assert_eq!(engine.status().alarms, ["CORRUPT_SEGMENT"]);
+    let figures = engine.storage_figures().await.expect("told").scrub;
+    assert_eq!((figures.damaged_blocks, figures.passes), (1, 3), "counted once, whatever the number of passes");
+    tokio::task::spawn_blocking(move || engine.close()).await.expect("closed");
 }

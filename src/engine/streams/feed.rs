@@ -175,6 +175,11 @@ impl Feed {
         if is_in_tail { Ok(shown.tail.seek(moment)) } else { Err(inner.segments.clone()) }
     }
 
+    /// What reads the segments, once there are any.
+    pub(in crate::engine) fn segments(&self) -> Option<Arc<ShardReader>> {
+        self.read().segments.clone()
+    }
+
     /// The index behind the newest durable record.
     pub(super) fn open_shards(&self) -> usize {
         self.read().shards.values().filter(|shown| shown.end.is_none()).count()

@@ -65,6 +65,17 @@ pub struct Damage {
     pub kind: DamageKind,
 }
 
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { offsets, records, what, kind: _ } = self;
+        write!(f, "bytes {}..{}", offsets.start, offsets.end)?;
+        for lost in records {
+            write!(f, ", {lost}")?;
+        }
+        write!(f, ": {what}")
+    }
+}
+
 /// What was found in a segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SegmentFacts {

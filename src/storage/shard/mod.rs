@@ -20,6 +20,7 @@ mod listing;
 mod mend;
 mod reader;
 mod recover;
+mod scrub;
 mod survey;
 #[cfg(test)]
 mod survey_tests;
@@ -33,6 +34,7 @@ pub use listing::{sealed_id, segments, streams};
 pub use mend::Mend;
 pub use reader::{Records, ShardReadError, ShardReader};
 pub use recover::{LostChunks, Recovered, Stranger};
+pub use scrub::Checked;
 pub use survey::StreamFiles;
 pub use writer::{NewChunk, ShardWriter, open};
 

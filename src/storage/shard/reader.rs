@@ -43,9 +43,9 @@ pub enum ShardReadError {
 }
 
 pub struct ShardReader {
-    io: Arc<dyn Io>,
-    dir: PathBuf,
-    owner: Owner,
+    pub(super) io: Arc<dyn Io>,
+    pub(super) dir: PathBuf,
+    pub(super) owner: Owner,
     files: RwLock<Files>,
     /// The segments read last, the latest at the end.
     kept: Mutex<Vec<(u64, Arc<Segment>)>>,
@@ -227,7 +227,7 @@ impl ShardReader {
         Ok(low)
     }
 
-    fn sealed_numbers(&self) -> Vec<u64> {
+    pub(super) fn sealed_numbers(&self) -> Vec<u64> {
         self.files.read().unwrap_or_else(PoisonError::into_inner).sealed.iter().copied().collect()
     }
 

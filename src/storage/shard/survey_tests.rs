@@ -240,3 +240,30 @@ fn records_come_with_their_place() {
         assert_eq!(record.entry.target, u64::from(record.shard));
     }
 }
+
+#[test]
+fn the_check_of_a_running_store_finds_every_damaged_byte_and_calls_nothing_damage_that_went_by_its_age() {
+    let (disk, files) = sealed();
+    let (mut writer, _) = reopen(&disk);
+    let reader = writer.reader();
+    let sizes: Vec<u64> = files.iter().map(|path| disk.contents(path).expect("there").len() as u64).collect();
+    assert_eq!(reader.sealed_files(), [(1, sizes[0]), (2, sizes[1]), (3, sizes[2])]);
+    assert_eq!(Path::new(DATA).join(reader.relative_path(2)), files[1]);
+    assert_eq!(reader.check(2, &at_once()), Checked::Damage(vec![]));
+    assert_eq!(reader.check(2, &(Arc::new(|_| false) as crate::storage::log::Pace)), Checked::Stopped);
+    let bytes = disk.contents(&files[1]).expect("there");
+    let padding = padding(&bytes);
+    for at in (0..bytes.len()).filter(|at| !padding.contains(at)) {
+        let flip = |bytes: &mut Vec<u8>| bytes[at] ^= 0x20;
+        disk.damage(&files[1], flip);
+        let Checked::Damage(damage) = reader.check(2, &at_once()) else { panic!("byte {at}") };
+        assert!(damage.iter().any(|damage| damage.offsets.contains(&(at as u64))), "byte {at}: {damage:?}");
+        disk.damage(&files[1], flip);
+    }
+    disk.damage(&files[0], |bytes| bytes[100] ^= 1);
+    assert_eq!(writer.trim(1003).expect("trimmed"), 1);
+    assert_eq!(reader.check(1, &at_once()), Checked::Gone);
+    disk.unlink(&files[1]).expect("gone");
+    let Checked::Damage(damage) = reader.check(2, &at_once()) else { panic!("it is missing") };
+    assert!(damage[0].what.starts_with("it cannot be read"), "{damage:?}");
+}
