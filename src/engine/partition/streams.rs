@@ -317,7 +317,9 @@ impl Worker {
     }
 
     pub(super) fn set_stream_timer(&mut self, stream: StreamId) {
+        // A timer that is set stays where it is, or a stream that is asked all the time would never come to its own.
         let soonest = self.now() + REST;
+        let soonest = self.stream_timers.of(stream).map_or(soonest, |set| set.min(soonest));
         let deadline = self.state.streams.get(&stream).and_then(StreamState::deadline);
         self.stream_timers.set(stream, deadline.map(|deadline| deadline.max(soonest)));
     }
