@@ -1,6 +1,6 @@
 //! Which streams exist: what every call looks up. Shows only what is durable and open.
 
-use super::handle::StreamHandle;
+use super::{handle::StreamHandle, queue_names::QueueNames};
 use crate::base::{id::StreamId, name::Namespace, stream_name::StreamPath};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,7 +8,10 @@ use std::{
 };
 
 #[derive(Default)]
-pub(crate) struct StreamDirectory(RwLock<Inner>);
+pub(crate) struct StreamDirectory {
+    inner: RwLock<Inner>,
+    pub(crate) queue_names: QueueNames,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -64,10 +67,10 @@ impl StreamDirectory {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Inner> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::{
     base::reason::{Reason, Refusal},
-    domain::stream::{PositionError, StreamError, acks::AckError, groups::GroupError, throttle::Throttled},
+    domain::stream::{
+        PositionError, StreamError, acks::AckError, groups::GroupError, queues::CreateQueueError, throttle::Throttled,
+    },
     service::words::PutError,
 };
 
@@ -21,6 +23,15 @@ pub enum StreamFault {
     Ack(#[from] AckError),
     #[error(transparent)]
     Throttled(#[from] Throttled),
+}
+
+impl From<CreateQueueError> for StreamFault {
+    fn from(error: CreateQueueError) -> Self {
+        match error {
+            CreateQueueError::Stream(error) => Self::Stream(error),
+            CreateQueueError::Queue(error) => Self::Ack(error),
+        }
+    }
 }
 
 impl From<PutError> for StreamFault {
@@ -103,7 +114,8 @@ fn of_group(error: &GroupError) -> Refusal {
 fn of_ack(error: &AckError) -> Refusal {
     let message = error.to_string();
     match error {
-        AckError::NotActive => Refusal::new(Reason::StreamNotActive, message),
+        AckError::NotActive | AckError::Busy(_) => Refusal::new(Reason::StreamNotActive, message),
+        AckError::ReceiveCount(_) => Refusal::invalid("max_receive_count", message),
         AckError::TimeoutTooLong(_) => Refusal::invalid("visibility_timeout", message),
         AckError::LeaseExpired => Refusal::new(Reason::LeaseExpired, message),
         AckError::Gone => Refusal::new(Reason::StreamPartNotFound, message),

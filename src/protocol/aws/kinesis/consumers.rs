@@ -41,7 +41,7 @@ pub(super) async fn register(call: &Call, input: &Value<'_>) -> Result<Outcome, 
     let (name, tags): (Arc<str>, _) = (input.text("ConsumerName").unwrap_or_default().into(), target::tags(input));
     let path = stream.path().clone();
     let decide = move |view: &crate::service::words::View<'_>| {
-        let event = view.stream.register_consumer(view.now, &name, &tags, limits::CONSUMERS_MAX)?;
+        let event = view.stream.register_consumer(view.now, &name, &tags, view.queues.len(), limits::CONSUMERS_MAX)?;
         let created =
             Consumer { name, created_at: view.now, active_at: view.now + limits::STREAM_SETTLE, gone_at: None, tags };
         Ok((vec![event], said(&path, &created, view.now)))
