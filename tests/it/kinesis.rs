@@ -21,14 +21,14 @@ async fn call(broker: &TestBroker, operation: &str, input: &Value) -> Answer {
     send(broker.address, &head, input.to_string().as_bytes()).await
 }
 
-async fn done(broker: &TestBroker, operation: &str, input: Value) -> Value {
+pub(crate) async fn done(broker: &TestBroker, operation: &str, input: Value) -> Value {
     let answer = call(broker, operation, &input).await;
     assert_eq!(answer.status, 200, "{operation}: {}", answer.body);
     answer.json()
 }
 
 /// The type and the message of a call that fails.
-async fn refused(broker: &TestBroker, operation: &str, input: Value) -> (String, String) {
+pub(crate) async fn refused(broker: &TestBroker, operation: &str, input: Value) -> (String, String) {
     let answer = call(broker, operation, &input).await;
     assert_eq!(answer.status, 400, "{operation} {input:.200}: {}", answer.body);
     let json = answer.json();
@@ -37,12 +37,12 @@ async fn refused(broker: &TestBroker, operation: &str, input: Value) -> (String,
 }
 
 /// A stream that is there to be used.
-async fn stream(broker: &TestBroker, name: &str, shards: u32) {
+pub(crate) async fn stream(broker: &TestBroker, name: &str, shards: u32) {
     done(broker, "CreateStream", json!({"StreamName": name, "ShardCount": shards})).await;
     active(broker, name).await;
 }
 
-async fn active(broker: &TestBroker, name: &str) {
+pub(crate) async fn active(broker: &TestBroker, name: &str) {
     let look = async {
         loop {
             let found = done(broker, "DescribeStreamSummary", json!({"StreamName": name})).await;
