@@ -29,6 +29,10 @@ number! {
     StreamId(u64)
 }
 number! {
+    /// A queue over a stream, among those that the stream ever had.
+    StreamQueueId(u64)
+}
+number! {
     /// The place of a message in its queue: dense in the order of sending, never reused.
     MessageSeq(u64)
 }

@@ -106,6 +106,9 @@ pub const ON_DEMAND_PEAK_DAYS: u64 = 30;
 pub const ON_DEMAND_MERGE_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Intervals of records that a queue over a stream holds; with more of them nothing is received for the first time.
 pub const STREAM_QUEUE_RUNS_MAX: usize = 120_000;
+/// How often a record of such a queue may be received before it is a dead letter, at most and unless it is said.
+pub const STREAM_QUEUE_RECEIVES_MAX: u32 = 1000;
+pub const STREAM_QUEUE_RECEIVES_DEFAULT: u32 = 6;
 pub const GROUP_MEMBERS_MAX: usize = 10_000;
 /// How long a member of a group may be silent before its shards move to others.
 pub const SESSION_TIMEOUT_MIN: Duration = Duration::from_secs(1);

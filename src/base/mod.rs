@@ -9,4 +9,5 @@ pub mod name;
 pub mod reason;
 pub mod secret;
 pub mod stream_name;
+pub mod stream_queue_arn;
 pub mod time;

@@ -2,7 +2,7 @@
 
 use crate::{
     base::{
-        id::{LeaseId, Location, MessageSeq, QueueId, RedriveId, StreamId},
+        id::{LeaseId, Location, MessageSeq, QueueId, RedriveId, StreamId, StreamQueueId},
         name::QueuePath,
         reason::Refusal,
         stream_name::StreamPath,
@@ -10,7 +10,7 @@ use crate::{
     },
     domain::{
         queue::Delivery,
-        stream::{ShardId, StreamError, create::Create},
+        stream::{ShardId, StreamError, acks::event::Marked, create::Create},
         table,
     },
     engine::{
@@ -23,6 +23,7 @@ use crate::{
         },
         streams::{
             definition::StreamDefinition,
+            delivery::{LaneKey, ReceiveRecords},
             handle::StreamHandle,
             record::{PutBatch, PutError, PutRecord},
             view::{Change, View},
@@ -178,6 +179,10 @@ pub(crate) enum StreamCommand {
     Open { definition: Arc<StreamDefinition>, then: Then<Arc<StreamHandle>> },
     Close { stream: StreamId },
     Trimmed { stream: StreamId, trims: Vec<Trimmed> },
+    // Queues over streams.
+    Receive { stream: StreamId, request: ReceiveRecords, number: u64, answer: Answer<Vec<Marked>> },
+    CancelReceive { key: LaneKey, number: u64 },
+    HandBack { stream: StreamId, queue: StreamQueueId, marks: Vec<Marked> },
     // Partition 0: the catalog of streams.
     Create { path: StreamPath, request: Box<Create>, then: Then<Result<Arc<StreamHandle>, StreamError>> },
     Remove { id: StreamId },

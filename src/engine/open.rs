@@ -25,6 +25,7 @@ use super::{
     scrub::{Desk, Scrub},
     streams::{
         opening as streams,
+        queue_names::QueueNames,
         reading::Reading,
         state::StreamParts,
         writer::{self, Orders, Waiting},
@@ -346,6 +347,7 @@ fn shared(options: &EngineOptions, host: &EngineHost, inboxes: Arc<[Arc<Inbox<Co
         clock: host.clock.clone(),
         directory: Arc::default(),
         streams: Arc::default(),
+        queue_names: QueueNames::default(),
         inboxes,
         rules,
         in_flight_max: options.in_flight_max,

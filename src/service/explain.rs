@@ -12,6 +12,7 @@ use crate::{
         name::{AccountId, Namespace, QueueName, QueuePath, Region},
         reason::{Reason, Refusal},
         stream_name::StreamPath,
+        stream_queue_arn::StreamQueueArn,
     },
     domain::{
         policy::{
@@ -55,8 +56,8 @@ enum About {
     Queue(QueuePath, Option<Arc<QueueDefinition>>),
     Stream(StreamPath, Option<Arc<Notes>>),
     Namespace(Namespace),
-    /// A table of leases: the last part of its arn.
-    Table(Namespace, String),
+    /// Of which service, whose, and the last part of its arn.
+    Part(&'static str, Namespace, String),
     Server,
 }
 
@@ -76,7 +77,9 @@ impl Broker {
         match &about {
             About::Queue(path, _) => self.may_explain(caller, &path.account)?,
             About::Stream(path, _) => self.may_explain(caller, &path.account)?,
-            About::Namespace(namespace) | About::Table(namespace, _) => self.may_explain(caller, &namespace.account)?,
+            About::Namespace(namespace) | About::Part(_, namespace, _) => {
+                self.may_explain(caller, &namespace.account)?
+            }
             About::Server => self.may_explain(caller, &self.facts.account)?,
         }
         let source_ip = match request.source_ip.as_str() {
@@ -146,6 +149,9 @@ impl Broker {
                 Ok(About::Queue(path, found))
             }
             Scope::Stream => {
+                if let Some(arn) = StreamQueueArn::parse(resource) {
+                    return Ok(About::Part("kinesis", arn.namespace(), arn.resource()));
+                }
                 let path = match Arn::parse(resource) {
                     Some(_) => StreamPath::parse_arn(resource).ok_or_else(|| not_a_stream(resource))?,
                     None => StreamPath::parse(resource, caller.namespace()).map_err(|_| not_a_stream(resource))?,
@@ -212,7 +218,7 @@ impl About {
             Self::Queue(path, definition) => Resource::Queue(path, definition.as_deref()),
             Self::Stream(path, notes) => Resource::Stream(path, notes.as_deref()),
             Self::Namespace(namespace) => Resource::Namespace(namespace),
-            Self::Table(namespace, name) => Resource::Part("dynamodb", namespace, name),
+            Self::Part(service, namespace, name) => Resource::Part(service, namespace, name),
             Self::Server => Resource::Server,
         }
     }
@@ -234,7 +240,7 @@ fn table_of(caller: &Caller, resource: &str) -> Option<About> {
         None => (caller.namespace(), resource.to_owned()),
     };
     TableName::parse(name.split('/').next()?)?;
-    Some(About::Table(namespace, format!("table/{name}")))
+    Some(About::Part("dynamodb", namespace, format!("table/{name}")))
 }
 
 fn not_a_queue(resource: &str) -> Refusal {

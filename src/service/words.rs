@@ -3,7 +3,7 @@
 
 use crate::engine::{
     definition, message,
-    streams::{handle, record, view},
+    streams::{delivery, handle, record, view},
 };
 
 pub type Attribute = message::Attribute;
@@ -29,6 +29,7 @@ pub type PutError = record::PutError;
 pub type PutRecord = record::PutRecord;
 pub type ReadBatch = record::ReadBatch;
 pub type StoredRecord = record::StoredRecord;
+pub type DeliveredRecord = delivery::DeliveredRecord;
 pub type View<'a> = view::View<'a>;
 pub type Change = view::Change;
 

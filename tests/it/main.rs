@@ -28,6 +28,7 @@ mod grpc_walk;
 mod kinesis;
 mod kinesis_cbor;
 mod kinesis_lives;
+mod kinesis_queues;
 mod kinesis_quotas;
 mod kinesis_states;
 mod limits;

@@ -16,6 +16,7 @@ pub enum Reach {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Queue,
+    /// Or a queue over one.
     Stream,
     /// Of leases.
     Table,
@@ -83,14 +84,19 @@ actions! {
     StartRedrive = "sqs:StartMessageMoveTask", Owner, Queue, Changes;
     ListRedrives = "sqs:ListMessageMoveTasks", Owner, Queue, Uses;
     CancelRedrive = "sqs:CancelMessageMoveTask", Owner, Queue, Changes;
+    AcknowledgeDeadLetterRecords = "kinesis:AcknowledgeDeadLetterQueueRecords", Owner, Stream, Uses;
+    AcknowledgeRecords = "kinesis:AcknowledgeQueueRecords", Owner, Stream, Uses;
     AddTagsToStream = "kinesis:AddTagsToStream", Owner, Stream, Changes;
+    CreateStreamQueue = "kinesis:CreateQueue", Owner, Stream, Changes;
     CreateStream = "kinesis:CreateStream", Owner, Stream, Changes;
     DecreaseStreamRetentionPeriod = "kinesis:DecreaseStreamRetentionPeriod", Owner, Stream, Changes;
     DeleteResourcePolicy = "kinesis:DeleteResourcePolicy", Owner, Stream, Changes;
+    DeleteStreamQueue = "kinesis:DeleteQueue", Owner, Stream, Changes;
     DeleteStream = "kinesis:DeleteStream", Owner, Stream, Changes;
     DeregisterStreamConsumer = "kinesis:DeregisterStreamConsumer", Owner, Stream, Changes;
     DescribeAccountSettings = "kinesis:DescribeAccountSettings", Owner, Namespace, Uses;
     DescribeLimits = "kinesis:DescribeLimits", Owner, Namespace, Uses;
+    DescribeStreamQueue = "kinesis:DescribeQueue", Owner, Stream, Uses;
     DescribeStream = "kinesis:DescribeStream", Shared, Stream, Uses;
     DescribeStreamConsumer = "kinesis:DescribeStreamConsumer", Shared, Stream, Uses;
     DescribeStreamSummary = "kinesis:DescribeStreamSummary", Shared, Stream, Uses;
@@ -100,6 +106,7 @@ actions! {
     GetResourcePolicy = "kinesis:GetResourcePolicy", Owner, Stream, Uses;
     GetShardIterator = "kinesis:GetShardIterator", Shared, Stream, Uses;
     IncreaseStreamRetentionPeriod = "kinesis:IncreaseStreamRetentionPeriod", Owner, Stream, Changes;
+    ListStreamQueues = "kinesis:ListQueues", Owner, Namespace, Uses;
     ListShards = "kinesis:ListShards", Shared, Stream, Uses;
     ListStreamConsumers = "kinesis:ListStreamConsumers", Owner, Stream, Uses;
     ListStreams = "kinesis:ListStreams", Owner, Namespace, Uses;
@@ -109,8 +116,11 @@ actions! {
     PutRecord = "kinesis:PutRecord", Shared, Stream, Uses;
     PutRecords = "kinesis:PutRecords", Shared, Stream, Uses;
     PutResourcePolicy = "kinesis:PutResourcePolicy", Owner, Stream, Changes;
+    ReceiveDeadLetterRecords = "kinesis:ReceiveDeadLetterQueueRecords", Owner, Stream, Uses;
+    ReceiveRecords = "kinesis:ReceiveQueueRecords", Owner, Stream, Uses;
     RegisterStreamConsumer = "kinesis:RegisterStreamConsumer", Owner, Stream, Changes;
     RemoveTagsFromStream = "kinesis:RemoveTagsFromStream", Owner, Stream, Changes;
+    RestoreDeadLetterRecords = "kinesis:RestoreDeadLetterQueueRecords", Owner, Stream, Uses;
     SplitShard = "kinesis:SplitShard", Owner, Stream, Changes;
     StartStreamEncryption = "kinesis:StartStreamEncryption", Owner, Stream, Changes;
     StopStreamEncryption = "kinesis:StopStreamEncryption", Owner, Stream, Changes;
@@ -118,7 +128,10 @@ actions! {
     TagResource = "kinesis:TagResource", Owner, Stream, Changes;
     UntagResource = "kinesis:UntagResource", Owner, Stream, Changes;
     UpdateAccountSettings = "kinesis:UpdateAccountSettings", Owner, Namespace, Changes;
+    UpdateDeadLetterRecordsVisibility = "kinesis:UpdateDeadLetterQueueRecordsVisibility", Owner, Stream, Uses;
     UpdateMaxRecordSize = "kinesis:UpdateMaxRecordSize", Owner, Stream, Changes;
+    UpdateStreamQueue = "kinesis:UpdateQueue", Owner, Stream, Changes;
+    UpdateRecordsVisibility = "kinesis:UpdateQueueRecordsVisibility", Owner, Stream, Uses;
     UpdateShardCount = "kinesis:UpdateShardCount", Owner, Stream, Changes;
     UpdateStreamMode = "kinesis:UpdateStreamMode", Owner, Stream, Changes;
     UpdateStreamWarmThroughput = "kinesis:UpdateStreamWarmThroughput", Owner, Stream, Changes;

@@ -89,19 +89,20 @@ impl Stream {
         found.ok_or_else(|| StreamError::ConsumerNotFound(name.into()))
     }
 
-    /// `max`: how many the account may have on one stream.
+    /// `queues`: how many there are on the stream, which count too; `max`: how many of both the account may have on one.
     pub fn register_consumer(
         &self,
         now: Timestamp,
         name: &Arc<str>,
         tags: &Tags,
+        queues: usize,
         max: usize,
     ) -> Result<Event, StreamError> {
         self.check_usable(now)?;
         if self.consumer(now, name).is_ok() {
             return Err(StreamError::ConsumerExists(name.clone()));
         }
-        StreamError::length(Field::Consumers, self.consumers(now).count() + 1, max)?;
+        StreamError::length(Field::Consumers, self.consumers(now).count() + queues + 1, max)?;
         let creating = self.consumers(now).filter(|consumer| consumer.status(now) == ConsumerStatus::Creating).count();
         StreamError::length(Field::ConsumersCreating, creating + 1, limits::CONSUMERS_CREATING_MAX)?;
         let tags = tags::add(&Tags::new(), tags)?;

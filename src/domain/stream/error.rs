@@ -75,7 +75,7 @@ pub enum StreamError {
     SplitKey { shard: ShardId, key: HashKey, range: HashRange },
     #[error("an on-demand stream sets its shards itself")]
     OnDemand,
-    #[error("only an on-demand stream has warm throughput")]
+    #[error("the stream is not on-demand")]
     Provisioned,
     #[error("the sequence number {0} is not of the past")]
     FutureSequence(SequenceNumber),

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`hash`], [`sequence`] | where a record goes, and what its place is called |
 //! | [`shards`] | the table of shards |
-//! | [`create`], [`put`], [`reshard`], [`configure`], [`consumers`], [`demand`] | the decisions |
+//! | [`create`], [`put`], [`reshard`], [`configure`], [`consumers`], [`queues`], [`demand`] | the decisions |
 //! | [`list`], [`position`] | what readers ask |
 //! | [`throttle`] | the limits of a shard, in memory only |
 //! | [`acks`] | queues over a stream: each record acknowledged for itself |
@@ -28,6 +28,7 @@ pub mod list;
 mod machine;
 pub mod position;
 pub mod put;
+pub mod queues;
 mod recent;
 pub mod reshard;
 pub mod sequence;

@@ -12,6 +12,7 @@ mod queues;
 mod refusal;
 mod relocation;
 pub(crate) mod state;
+mod stream_queues;
 mod streams;
 mod tables;
 mod timers;

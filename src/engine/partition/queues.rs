@@ -64,6 +64,9 @@ impl Worker {
         while let Some(waiter) = self.waiters.pop_due(self.now()) {
             self.reply(Box::new(move || drop(waiter.answer.send(Ok(Vec::new())))));
         }
+        while let Some(waiter) = self.record_waiters.pop_due(self.now()) {
+            self.reply(Box::new(move || drop(waiter.answer.send(Ok(Vec::new())))));
+        }
         while self.make_room().is_some()
             && let Some(id) = self.timers.pop_due(self.now())
         {

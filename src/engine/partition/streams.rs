@@ -38,7 +38,7 @@ const REST: Duration = Duration::from_millis(100);
 /// The records of a frame that readers see once it is durable: up to which index, by shard.
 pub(super) type Fresh = Arc<Mutex<BTreeMap<(StreamId, ShardId), (Arc<StreamHandle>, u64)>>>;
 
-fn no_stream() -> Refusal {
+pub(super) fn no_stream() -> Refusal {
     Refusal::new(Reason::StreamNotFound, "the stream does not exist any more")
 }
 
@@ -67,6 +67,11 @@ impl Worker {
             StreamCommand::Open { definition, then } => self.open_stream(&definition, then),
             StreamCommand::Close { stream } => self.close_stream(stream),
             StreamCommand::Trimmed { stream, trims } => self.stream_trimmed(stream, &trims),
+            StreamCommand::Receive { stream, request, number, answer } => {
+                self.receive_records(stream, request, number, answer);
+            }
+            StreamCommand::CancelReceive { key, number } => self.cancel_receive(key, number),
+            StreamCommand::HandBack { stream, queue, marks } => self.hand_back(stream, queue, &marks),
             StreamCommand::Create { path, request, then } => self.create_stream(path, &request, then),
             StreamCommand::Remove { id } => self.remove_stream(id),
         }
@@ -92,6 +97,7 @@ impl Worker {
             results.push(result);
         }
         self.reply(Box::new(move || drop(answer.send(Ok(results)))));
+        self.touch_stream(stream);
         self.follow_load(stream);
     }
 
@@ -166,13 +172,14 @@ impl Worker {
         }
         if changed {
             self.balance(stream);
+            self.touch_stream(stream);
         }
         self.reply(reply);
         self.set_stream_timer(stream);
     }
 
     /// Writes a change and applies it; readers hear of it when it is durable.
-    fn change(&mut self, stream: StreamId, change: Change) {
+    pub(super) fn change(&mut self, stream: StreamId, change: Change) {
         if let Change::Heard { group, member } = &change {
             let now = self.now();
             let group = self.state.streams.get_mut(&stream).and_then(|state| state.groups.get_mut(group));
@@ -212,10 +219,16 @@ impl Worker {
                 self.reply(Box::new(move || handle.feed.forgot(&shards)));
             }
             Change::Stream(Event::Deleting { .. }) => self.reply(Box::new(move || handle.feed.end())),
+            Change::QueueRemoved { name } => {
+                let (names, name) = (self.shared.queue_names.clone(), name.clone());
+                self.reply(Box::new(move || {
+                    names.free(handle.path(), &name);
+                    handle.feed.changed();
+                }));
+            }
             Change::Stream(_)
             | Change::QueueCreated { .. }
             | Change::Queue { .. }
-            | Change::QueueRemoved { .. }
             | Change::GroupCreated { .. }
             | Change::Group { .. }
             | Change::GroupRemoved { .. }
@@ -253,12 +266,14 @@ impl Worker {
             let events = group.expire(now).into_iter();
             changes.extend(events.map(|event| Change::Group { name: name.clone(), event }));
         }
+        changes.extend(self.queues_gone(stream));
         let forgotten: Vec<ShardId> = changes.iter().flat_map(forgotten_by).copied().collect();
         for change in changes {
             self.change(stream, change);
         }
         self.forget_shards(stream, &forgotten);
         self.balance(stream);
+        self.touch_stream(stream);
         self.set_stream_timer(stream);
     }
 
@@ -317,9 +332,12 @@ impl Worker {
     }
 
     pub(super) fn set_stream_timer(&mut self, stream: StreamId) {
+        // A timer that is set stays where it is, or a stream that is asked all the time would never come to its own.
         let soonest = self.now() + REST;
+        let soonest = self.stream_timers.of(stream).map_or(soonest, |set| set.min(soonest));
         let deadline = self.state.streams.get(&stream).and_then(StreamState::deadline);
-        self.stream_timers.set(stream, deadline.map(|deadline| deadline.max(soonest)));
+        let by_itself = deadline.map(|deadline| deadline.max(soonest));
+        self.stream_timers.set(stream, [by_itself, self.next_return(stream)].into_iter().flatten().min());
     }
 
     /// Opens the stream; repeating it changes nothing.

@@ -34,6 +34,11 @@ impl<Id: Copy + Ord + Hash> Timers<Id> {
         }
     }
 
+    /// When it has something to do, as far as is known.
+    pub(crate) fn of(&self, id: Id) -> Option<Timestamp> {
+        self.by_id.get(&id).copied()
+    }
+
     /// Takes one whose time has come.
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Id> {
         let (when, id) = *self.by_time.first()?;

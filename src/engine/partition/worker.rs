@@ -4,7 +4,9 @@
 //! the thread stop executing commands until the append before it is done: the inbox is bounded, so the callers hear of it,
 //! and no frame outgrows a block.
 
-use super::{on_demand::Loads, state::State, streams::Fresh, timers::Timers, waiters::Waiters};
+use super::{
+    on_demand::Loads, state::State, stream_queues::RecordWaiters, streams::Fresh, timers::Timers, waiters::QueueWaiters,
+};
 use crate::{
     base::{
         entropy::Entropy,
@@ -22,7 +24,7 @@ use crate::{
         inbox::{Inbox, Taken, remaining},
         journal::{self, OutboxItem, Record},
         message::Payload,
-        streams::handle::StreamHandle,
+        streams::{handle::StreamHandle, queue_names::QueueNames},
     },
     storage::log::{FrameBuilder, LogWriter},
 };
@@ -40,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Arc<Directory<QueueDefinition>>,
     pub(crate) streams: Arc<Directory<StreamHandle>>,
+    pub(crate) queue_names: QueueNames,
     pub(crate) inboxes: Arc<[Arc<Inbox<Command>>]>,
     pub(crate) rules: CatalogRules,
     pub(crate) in_flight_max: usize,
@@ -62,7 +65,8 @@ pub(crate) struct Worker {
     transfers: mpsc::Sender<(PartitionId, OutboxItem)>,
     pub(super) writer: Box<dyn LogWriter>,
     pub(super) entropy: Box<dyn Entropy>,
-    pub(super) waiters: Waiters,
+    pub(super) waiters: QueueWaiters,
+    pub(super) record_waiters: RecordWaiters,
     pub(super) timers: Timers<QueueId>,
     pub(super) stream_timers: Timers<StreamId>,
     pub(super) loads: Loads,
@@ -70,6 +74,8 @@ pub(crate) struct Worker {
     pub(super) fresh: Option<(Lsn, Fresh)>,
     /// Queues that something happened to since their waiters and timers were looked at.
     pub(super) touched: BTreeSet<QueueId>,
+    /// Streams that something happened to since the receives that wait for their records were looked at.
+    pub(super) touched_streams: BTreeSet<StreamId>,
     /// When to look for idle queues without being asked.
     pub(super) park_at: Option<Timestamp>,
     /// Moves of the open frame, to be carried once it is durable.
@@ -110,12 +116,14 @@ impl Worker {
             transfers,
             writer,
             entropy,
-            waiters: Waiters::default(),
+            waiters: QueueWaiters::default(),
+            record_waiters: RecordWaiters::default(),
             timers,
             stream_timers: Timers::default(),
             loads: Loads::default(),
             fresh: None,
             touched: BTreeSet::new(),
+            touched_streams: BTreeSet::new(),
             park_at: Some(now + limits::PARK_AFTER),
             moved: Vec::new(),
             open: None,
@@ -137,6 +145,7 @@ impl Worker {
             self.handle(taken);
             self.fire_timers();
             self.settle_touched();
+            self.settle_touched_streams();
             self.submit();
         }
         while self.in_flight.is_some() || self.open.is_some() {
@@ -150,8 +159,10 @@ impl Worker {
         if self.is_full() && self.in_flight.is_some() {
             return self.inbox.wait(false, 0, None);
         }
-        let deadlines = [self.timers.next(), self.stream_timers.next(), self.waiters.next_deadline(), self.park_at];
-        let deadline = deadlines.into_iter().flatten().min();
+        let waits = [self.waiters.next_deadline(), self.record_waiters.next_deadline()];
+        let timers = [self.timers.next(), self.stream_timers.next(), self.park_at];
+        let deadlines = waits.into_iter().chain(timers);
+        let deadline = deadlines.flatten().min();
         let wait = remaining(self.shared.clock.now(), deadline);
         self.inbox.wait(true, self.frame_soft_bytes, wait)
     }
@@ -367,6 +378,7 @@ mod tests {
             clock: Arc::new(TestClock::new(Duration::ZERO)),
             directory: Arc::default(),
             streams: Arc::default(),
+            queue_names: QueueNames::default(),
             inboxes: Arc::new([Arc::clone(&inbox)]),
             rules: CatalogRules { partitions: 1, queues_max: 1, recreate_wait: Duration::ZERO, region },
             in_flight_max: 1,

@@ -4,4 +4,5 @@ mod backed_up;
 mod damaged;
 mod kept;
 mod lives;
+mod queues;
 pub(super) mod support;

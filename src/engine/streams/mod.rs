@@ -11,7 +11,9 @@
 //! | [`view`] | what a decision sees, and what it changes |
 //! | `catalog` | which streams there are, for partition 0 |
 //! | `state` | a stream and what stands on it, as its partition keeps it |
-//! | `client` | the calls |
+//! | `client`, `queue_client` | the calls |
+//! | [`delivery`] | records of queues, and their receipt handles |
+//! | `queue_names` | which names queues have |
 //! | `feed`, `tail` | where the durable records stand, and who waits for more |
 //! | `reading` | records out of the log and out of segments |
 //! | `opening` | streams at a start |
@@ -20,9 +22,12 @@
 pub(in crate::engine) mod catalog;
 mod client;
 pub mod definition;
+pub mod delivery;
 pub(in crate::engine) mod feed;
 pub mod handle;
 pub(in crate::engine) mod opening;
+mod queue_client;
+pub(in crate::engine) mod queue_names;
 pub(in crate::engine) mod reading;
 pub mod record;
 pub(in crate::engine) mod state;

@@ -76,6 +76,7 @@ pub(in crate::engine) fn reconcile(shared: &Shared, states: &BTreeMap<PartitionI
         let known = states.get(&definition.partition()).and_then(|state| state.streams.get(&definition.id));
         if let Some(known) = known {
             shared.streams.put(known.handle.clone());
+            known.queues.keys().for_each(|name| shared.queue_names.put(&known.handle, name));
         } else if let Some(inbox) = shared.inbox(definition.partition()) {
             inbox.push_internal(Command::Stream(StreamCommand::Open {
                 definition: definition.clone(),

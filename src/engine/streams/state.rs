@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     base::{
-        id::{LeaseId, Location, MessageSeq},
+        id::{LeaseId, Location, MessageSeq, StreamQueueId},
         time::Timestamp,
     },
     domain::{
@@ -91,9 +91,8 @@ impl StreamState {
     pub(crate) fn apply(&mut self, change: &Change) -> Option<LeaseId> {
         match change {
             Change::Stream(event) => self.apply_event(event),
-            Change::QueueCreated { name, settings, active_at, starts } => {
-                let new = || StreamQueue::new(*settings, *active_at, starts);
-                self.queues.entry(name.clone()).or_insert_with(new);
+            Change::QueueCreated { name, created } => {
+                self.queues.entry(name.clone()).or_insert_with(|| StreamQueue::new(created));
             }
             Change::Queue { name, event } => {
                 if let Some(queue) = self.queues.get_mut(name) {
@@ -150,6 +149,11 @@ impl StreamState {
         }
     }
 
+    /// A queue on the stream, with its name.
+    pub(crate) fn queue(&self, id: StreamQueueId) -> Option<(&Arc<str>, &StreamQueue)> {
+        self.queues.iter().find(|(_, queue)| queue.about().id == id)
+    }
+
     fn note_producer(&mut self, id: &Arc<str>, sequence: u64) {
         self.produced += 1;
         if sequence > self.producers.sequence(id) {
@@ -160,7 +164,8 @@ impl StreamState {
     /// When something happens by itself.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let groups = self.groups.values().filter_map(Group::next_deadline).min();
-        [self.stream.next_deadline(), groups, self.gone_at].into_iter().flatten().min()
+        let queues = self.queues.values().filter_map(|queue| queue.about().gone_at).min();
+        [self.stream.next_deadline(), groups, queues, self.gone_at].into_iter().flatten().min()
     }
 
     pub(crate) fn image(&self) -> StreamImage {

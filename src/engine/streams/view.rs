@@ -2,7 +2,7 @@
 
 use crate::{
     base::{
-        id::{LeaseId, StreamId},
+        id::{LeaseId, StreamId, StreamQueueId},
         time::Timestamp,
     },
     domain::stream::{
@@ -29,17 +29,26 @@ pub struct View<'a> {
     pub lease: LeaseId,
 }
 
+impl<'a> View<'a> {
+    /// A queue on the stream, with its name.
+    pub fn queue(&self, id: StreamQueueId) -> Option<(&'a Arc<str>, &'a StreamQueue)> {
+        self.queues.iter().find(|(_, queue)| queue.about().id == id)
+    }
+
+    /// For a new queue: above those that are there, and above those that are gone, which were made before now.
+    pub fn next_queue_id(&self) -> StreamQueueId {
+        let newest = self.queues.values().map(|queue| queue.about().id.0).max();
+        StreamQueueId(newest.map_or(0, |newest| newest + 1).max(self.now.as_millis()))
+    }
+}
+
 /// One change. Each but `Heard` is one entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     Stream(Event),
     QueueCreated {
         name: Arc<str>,
-        settings: acks::Settings,
-        /// Until then it is being created.
-        active_at: Timestamp,
-        /// The first record that counts, of each shard there is.
-        starts: BTreeMap<ShardId, u64>,
+        created: Box<acks::Created>,
     },
     Queue {
         name: Arc<str>,

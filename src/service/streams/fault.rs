@@ -3,7 +3,9 @@
 use super::quota::QuotaError;
 use crate::{
     base::reason::{Reason, Refusal},
-    domain::stream::{PositionError, StreamError, acks::AckError, groups::GroupError, throttle::Throttled},
+    domain::stream::{
+        PositionError, StreamError, acks::AckError, groups::GroupError, queues::CreateQueueError, throttle::Throttled,
+    },
     service::words::PutError,
 };
 
@@ -24,6 +26,15 @@ pub enum StreamFault {
     Throttled(#[from] Throttled),
     #[error(transparent)]
     Quota(#[from] QuotaError),
+}
+
+impl From<CreateQueueError> for StreamFault {
+    fn from(error: CreateQueueError) -> Self {
+        match error {
+            CreateQueueError::Stream(error) => Self::Stream(error),
+            CreateQueueError::Queue(error) => Self::Ack(error),
+        }
+    }
 }
 
 impl From<PutError> for StreamFault {
@@ -112,7 +123,8 @@ fn of_group(error: &GroupError) -> Refusal {
 fn of_ack(error: &AckError) -> Refusal {
     let message = error.to_string();
     match error {
-        AckError::NotActive => Refusal::new(Reason::StreamNotActive, message),
+        AckError::NotActive | AckError::Busy(_) => Refusal::new(Reason::StreamNotActive, message),
+        AckError::ReceiveCount(_) => Refusal::invalid("max_receive_count", message),
         AckError::TimeoutTooLong(_) => Refusal::invalid("visibility_timeout", message),
         AckError::LeaseExpired => Refusal::new(Reason::LeaseExpired, message),
         AckError::Gone => Refusal::new(Reason::StreamPartNotFound, message),

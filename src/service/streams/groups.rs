@@ -10,7 +10,6 @@ use crate::{
         id::PartitionId,
         reason::{Reason, Refusal},
         stream_name::{StreamName, StreamPath},
-        time::Timestamp,
     },
     domain::stream::{
         Position, SequenceNumber, ShardId,
@@ -156,20 +155,7 @@ impl Broker {
         mut place: Place,
         partition: PartitionId,
     ) -> Result<(ShardId, SequenceNumber), Refusal> {
-        while place.cursor.not_before > Timestamp::ZERO {
-            let batch = readers::read(self, stream, &place.cursor, 1, 1).await?;
-            match batch.records.first() {
-                Some(first) => place.cursor.index = first.number.index,
-                None if batch.next.index == place.cursor.index || batch.ended.is_some() => {
-                    place.cursor.index = batch.next.index;
-                }
-                None => {
-                    place.cursor = batch.next;
-                    continue;
-                }
-            }
-            place.cursor.not_before = Timestamp::ZERO;
-        }
+        place.cursor.index = readers::first_index(self, stream, place.cursor).await?;
         Ok((place.cursor.shard, place.number_before(partition)))
     }
 

@@ -13,6 +13,8 @@ pub mod join;
 mod membership;
 mod plan;
 pub mod produce;
+pub mod queue_records;
+pub mod queues;
 pub mod quota;
 pub mod read;
 mod readers;

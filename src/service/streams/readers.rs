@@ -128,6 +128,19 @@ pub(super) async fn read(
     broker.read_shard(stream, cursor, max_records, max_bytes.min(limits::READ_BYTES_MAX)).await
 }
 
+/// The index of the first record at a place, which is looked for if the place is a moment.
+pub(super) async fn first_index(broker: &Broker, stream: &StreamHandle, mut cursor: Cursor) -> Result<u64, Refusal> {
+    while cursor.not_before > Timestamp::ZERO {
+        let batch = read(broker, stream, &cursor, 1, 1).await?;
+        match batch.records.first() {
+            Some(first) => return Ok(first.number.index),
+            None if batch.next.index == cursor.index || batch.ended.is_some() => return Ok(batch.next.index),
+            None => cursor = batch.next,
+        }
+    }
+    Ok(cursor.index)
+}
+
 /// Waits for a future that may not be there. The slot is empty afterwards.
 async fn running<T>(slot: &mut Option<Boxed<T>>) -> T {
     let Some(future) = slot else { return std::future::pending().await };

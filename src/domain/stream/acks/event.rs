@@ -1,7 +1,10 @@
 //! What happened to a queue over a stream. Events carry absolute values, as those of the stream do.
 
-use super::{machine::Settings, runs::Fate};
-use crate::{base::time::Timestamp, domain::stream::sequence::ShardId};
+use super::{about::Settings, runs::Fate};
+use crate::{
+    base::time::Timestamp,
+    domain::stream::{sequence::ShardId, settings::Tags},
+};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -27,8 +30,16 @@ pub enum Event {
     ShardForgotten {
         shard: ShardId,
     },
-    SettingsChanged(Settings),
-    Deleting,
+    SettingsChanged {
+        settings: Settings,
+        /// Until then the queue shows as being updated.
+        settled_at: Timestamp,
+    },
+    Tagged(Tags),
+    Deleting {
+        /// Until then its name is taken.
+        gone_at: Timestamp,
+    },
 }
 
 /// Records of one shard, one after the other, that met one fate.

@@ -4,6 +4,7 @@
 //! Absent on purpose: records, how many there are, and what the retention hides; whoever asks says so.
 
 use super::{
+    about::{About, Created, Settings, Status},
     event::{Event, Marked},
     runs::{Changes, Run, Runs},
 };
@@ -16,18 +17,15 @@ use std::{
     time::Duration,
 };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    pub visibility_timeout: Duration,
-    /// A record received so often and not acknowledged is a dead letter.
-    pub max_receive_count: u32,
-}
-
 /// Which records are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
     Main,
     DeadLetters,
+}
+
+impl Lane {
+    pub const ALL: [Self; 2] = [Self::Main, Self::DeadLetters];
 }
 
 /// Runs by when they can be received.
@@ -36,9 +34,7 @@ type Order = BTreeSet<(Timestamp, ShardId, u64)>;
 #[derive(Clone, Debug)]
 pub struct StreamQueue {
     pub(super) settings: Settings,
-    /// Until then it is being created.
-    pub(super) active_at: Timestamp,
-    pub(super) deleting: bool,
+    pub(super) about: About,
     pub(super) shards: BTreeMap<ShardId, Runs>,
     pub(super) main: Order,
     pub(super) dead: Order,
@@ -50,8 +46,7 @@ pub struct StreamQueue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     pub settings: Settings,
-    pub active_at: Timestamp,
-    pub deleting: bool,
+    pub about: About,
     pub shards: Vec<ShardHead>,
     pub served: ShardId,
 }
@@ -79,13 +74,12 @@ pub struct Stats {
 }
 
 impl StreamQueue {
-    /// `starts`: the first record that counts of each shard there is; of a later shard all do.
-    pub fn new(settings: Settings, active_at: Timestamp, starts: &BTreeMap<ShardId, u64>) -> Self {
+    pub fn new(created: &Created) -> Self {
+        let starts = created.starts.iter().map(|(shard, start)| (*shard, Runs::starting_at(*start)));
         Self {
-            settings,
-            active_at,
-            deleting: false,
-            shards: starts.iter().map(|(shard, start)| (*shard, Runs::starting_at(*start))).collect(),
+            settings: created.settings,
+            about: created.about.clone(),
+            shards: starts.collect(),
             main: Order::new(),
             dead: Order::new(),
             served: ShardId::MAX,
@@ -96,8 +90,13 @@ impl StreamQueue {
         self.settings
     }
 
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Whether records can be received.
     pub fn is_active(&self, now: Timestamp) -> bool {
-        !self.deleting && self.active_at <= now
+        matches!(self.about.status(now), Status::Active | Status::Updating)
     }
 
     /// Takes note of what the stream holds no more. None: it was known.
@@ -124,6 +123,12 @@ impl StreamQueue {
     /// When a record of the lane that was received before can be received again; may be in the past.
     pub fn next_visible(&self, lane: Lane) -> Option<Timestamp> {
         self.order(lane).first().map(|(visible_at, ..)| *visible_at)
+    }
+
+    /// When the next record that cannot be received now comes back to the lane.
+    pub fn returns_after(&self, lane: Lane, now: Timestamp) -> Option<Timestamp> {
+        let later = (now + Duration::from_millis(1), ShardId(0), 0);
+        self.order(lane).range(later..).next().map(|(visible_at, ..)| *visible_at)
     }
 
     pub fn stats(&self, now: Timestamp) -> Stats {
@@ -156,7 +161,7 @@ impl StreamQueue {
 
     /// Where the run's records are received next.
     pub(super) fn lane_of(&self, run: &Run) -> Lane {
-        let often = run.fate.receive_count >= self.settings.max_receive_count;
+        let often = self.settings.max_receive_count.is_some_and(|max| run.fate.receive_count >= max);
         if run.fate.dead || often { Lane::DeadLetters } else { Lane::Main }
     }
 
@@ -176,11 +181,13 @@ impl StreamQueue {
                     self.reorder(*shard, &Changes { removed: runs.iter().copied().collect(), added: Vec::new() });
                 }
             }
-            Event::SettingsChanged(settings) => {
+            Event::SettingsChanged { settings, settled_at } => {
                 self.settings = *settings;
+                self.about.settled_at = *settled_at;
                 self.rebuild_orders();
             }
-            Event::Deleting => self.deleting = true,
+            Event::Tagged(tags) => self.about.tags = tags.clone(),
+            Event::Deleting { gone_at } => self.about.gone_at = Some(*gone_at),
         }
     }
 
@@ -230,19 +237,13 @@ impl StreamQueue {
             floor: runs.floor(),
             runs: runs.iter().copied().collect(),
         });
-        Head {
-            settings: self.settings,
-            active_at: self.active_at,
-            deleting: self.deleting,
-            shards: shards.collect(),
-            served: self.served,
-        }
+        Head { settings: self.settings, about: self.about.clone(), shards: shards.collect(), served: self.served }
     }
 
     pub fn from_head(head: Head) -> Self {
-        let mut queue = Self::new(head.settings, head.active_at, &BTreeMap::new());
-        queue.deleting = head.deleting;
-        queue.served = head.served;
+        let Head { settings, about, served, .. } = head;
+        let mut queue = Self::new(&Created { about, settings, starts: BTreeMap::new() });
+        queue.served = served;
         let shards = head.shards.into_iter();
         queue.shards = shards.map(|head| (head.shard, Runs::restore(head.next, head.floor, &head.runs))).collect();
         queue.rebuild_orders();

@@ -5,15 +5,18 @@
 //! run is an interval of records with one fate. So the state follows the holes between acknowledgements, and a consumer
 //! that keeps up costs a number per shard, whatever the backlog.
 
+pub mod about;
 pub mod event;
 pub mod machine;
+pub mod manage;
 pub mod receive;
 pub mod runs;
 pub mod settle;
 
 pub use self::{
+    about::{About, Created, Settings, Start, Status},
     event::Event,
-    machine::{Head, Settings, StreamQueue},
+    machine::{Head, StreamQueue},
     runs::{Fate, Run},
     settle::{AckError, Handle},
 };

@@ -72,6 +72,24 @@ impl StreamQueue {
         }
     }
 
+    /// Takes a receive back that reached nobody: the records can be received at once, as if it had not been. Those that
+    /// are under another lease by now stay as they are.
+    pub fn hand_back(&self, now: Timestamp, received: &Marked) -> Vec<Event> {
+        let Marked { shard, from, to, fate: Fate { lease, .. }, at, .. } = *received;
+        let runs = self.shards.get(&shard).into_iter().flat_map(|runs| runs.within(from, to));
+        let held = runs.filter(|run| run.fate.lease == lease && run.fate.receive_count > 0);
+        let back = held.map(|run| {
+            let fate = Fate {
+                visible_at: now,
+                receive_count: run.fate.receive_count - 1,
+                first_receive: run.fate.first_receive.filter(|first| *first < at),
+                ..run.fate
+            };
+            Event::VisibilityChanged(Marked { shard, from: run.from, to: run.to, fate, first: false, at: now })
+        });
+        back.collect()
+    }
+
     fn after_served(&self) -> ShardId {
         ShardId(self.served.0.saturating_add(1))
     }

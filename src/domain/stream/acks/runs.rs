@@ -78,6 +78,17 @@ impl Runs {
         (index <= run.to).then_some(run)
     }
 
+    /// The runs of an interval, cut to it.
+    pub(super) fn within(&self, from: u64, to: u64) -> impl Iterator<Item = Run> {
+        let first = self.at(from).map_or(from, |run| run.from);
+        let touched = self.by_start.range(first..=to.max(first)).map(|(_, run)| *run);
+        touched.filter(move |run| run.from <= to).map(move |run| Run {
+            from: run.from.max(from),
+            to: run.to.min(to),
+            ..run
+        })
+    }
+
     pub(super) fn run(&self, from: u64) -> Option<&Run> {
         self.by_start.get(&from)
     }

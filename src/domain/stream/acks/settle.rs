@@ -4,12 +4,17 @@
 //! than the queue knows of was given out just before a crash that took the receive back, so it is good.
 
 use super::{
+    about::Status,
     event::{Event, Marked},
     machine::StreamQueue,
     runs::{Fate, Run},
 };
 use crate::{
-    base::{id::LeaseId, limits::VISIBILITY_TIMEOUT_MAX, time::Timestamp},
+    base::{
+        id::LeaseId,
+        limits::{self, VISIBILITY_TIMEOUT_MAX},
+        time::Timestamp,
+    },
     domain::stream::{acks::machine::Lane, sequence::ShardId},
 };
 use std::time::Duration;
@@ -32,6 +37,10 @@ pub enum AckError {
     LeaseExpired,
     #[error("a visibility timeout of {} s is longer than {} s", .0.as_secs(), VISIBILITY_TIMEOUT_MAX.as_secs())]
     TimeoutTooLong(Duration),
+    #[error("{0} receives before a record is a dead letter; 1 to {max}", max = limits::STREAM_QUEUE_RECEIVES_MAX)]
+    ReceiveCount(u32),
+    #[error("the queue is {0}, not active")]
+    Busy(Status),
 }
 
 impl StreamQueue {
@@ -69,7 +78,7 @@ impl StreamQueue {
 
     /// What became of the record, if the lease may decide about it.
     fn held(&self, lane: Lane, handle: &Handle) -> Result<Fate, AckError> {
-        if self.deleting {
+        if self.about.gone_at.is_some() {
             return Err(AckError::NotActive);
         }
         if handle.lease == LeaseId(0) {

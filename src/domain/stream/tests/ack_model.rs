@@ -1,6 +1,6 @@
 //! A queue over a stream against a naive model that keeps every record by itself.
 
-use super::acks::SETTINGS;
+use super::acks::{MAX_RECEIVES, SETTINGS, queue};
 use crate::{
     base::{id::LeaseId, time::Timestamp},
     domain::stream::{
@@ -115,8 +115,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let model = Model { served: ShardId::MAX.0, max_receives: SETTINGS.max_receive_count, ..Model::default() };
-        let queue = StreamQueue::new(SETTINGS, Timestamp(0), &BTreeMap::new());
+        let model = Model { served: ShardId::MAX.0, max_receives: MAX_RECEIVES, ..Model::default() };
+        let queue = queue(Timestamp(0), &BTreeMap::new());
         Self { queue, model, now: 0, stored: BTreeMap::new(), handles: Vec::new(), next_lease: 1 }
     }
 
@@ -152,7 +152,9 @@ impl World {
             Command::Trim { shard, below } => self.trim(ShardId(*shard), *below),
             Command::MaxReceives { count } => {
                 self.model.max_receives = *count;
-                self.queue.apply(&Event::SettingsChanged(Settings { max_receive_count: *count, ..SETTINGS }));
+                let settings = Settings { max_receive_count: Some(*count), ..SETTINGS };
+                let set = self.queue.set(Timestamp(self.now), settings, Duration::ZERO);
+                self.queue.apply(&set.expect("an active queue"));
             }
         }
         Ok(())

@@ -5,11 +5,16 @@
 
 use super::script::Words;
 use crate::{
-    base::{id::LeaseId, limits, time::Timestamp},
+    base::{
+        id::{LeaseId, StreamQueueId},
+        limits,
+        time::Timestamp,
+    },
     domain::stream::{
         ShardId,
         acks::{
-            AckError, Event, Handle, Settings, StreamQueue,
+            About, AckError, Created, Event, Handle, Settings, Start, Status, StreamQueue,
+            event::Marked,
             machine::Lane,
             receive::{Receive, Stored},
         },
@@ -17,7 +22,24 @@ use crate::{
 };
 use std::{collections::BTreeMap, time::Duration};
 
-pub(super) const SETTINGS: Settings = Settings { visibility_timeout: Duration::from_secs(30), max_receive_count: 3 };
+pub(super) const MAX_RECEIVES: u32 = 3;
+pub(super) const SETTINGS: Settings =
+    Settings { visibility_timeout: Duration::from_secs(30), max_receive_count: Some(MAX_RECEIVES) };
+
+/// A queue that is active from then on.
+pub(super) fn queue(active_at: Timestamp, starts: &BTreeMap<ShardId, u64>) -> StreamQueue {
+    let about = About {
+        id: StreamQueueId(1),
+        start: Start::Latest,
+        counts_from: Timestamp::ZERO,
+        created_at: Timestamp::ZERO,
+        active_at,
+        settled_at: Timestamp::ZERO,
+        gone_at: None,
+        tags: BTreeMap::new(),
+    };
+    StreamQueue::new(&Created { about, settings: SETTINGS, starts: starts.clone() })
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Rebuild {
@@ -56,7 +78,7 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            queue: StreamQueue::new(SETTINGS, Timestamp::ZERO, &BTreeMap::new()),
+            queue: queue(Timestamp::ZERO, &BTreeMap::new()),
             starts: BTreeMap::new(),
             now: Timestamp::ZERO,
             stored: BTreeMap::new(),
@@ -71,7 +93,7 @@ impl World {
             Rebuild::Never => {}
             Rebuild::FromHead => self.queue = StreamQueue::from_head(self.queue.head()),
             Rebuild::FromEvents => {
-                self.queue = StreamQueue::new(SETTINGS, Timestamp::ZERO, &self.starts);
+                self.queue = queue(Timestamp::ZERO, &self.starts);
                 self.events.iter().for_each(|event| self.queue.apply(event));
             }
         }
@@ -96,7 +118,7 @@ impl World {
         Ok(match words.at(0) {
             "start" => {
                 self.starts.insert(shard(words.at(1)), number("at").expect("at="));
-                self.queue = StreamQueue::new(SETTINGS, Timestamp::ZERO, &self.starts);
+                self.queue = queue(Timestamp::ZERO, &self.starts);
                 return shown("ok".into());
             }
             "stored" => {
@@ -126,10 +148,15 @@ impl World {
                 self.queue.forget(shard(words.at(1))).into_iter().collect()
             }
             "max-receives" => {
-                let max_receive_count = words.at(1).parse().expect("a number");
-                vec![Event::SettingsChanged(Settings { max_receive_count, ..SETTINGS })]
+                let max_receive_count = words.at(1).parse().ok();
+                vec![self.queue.set(self.now, Settings { max_receive_count, ..SETTINGS }, Duration::ZERO)?]
             }
-            "delete" => vec![Event::Deleting],
+            "delete" => self.queue.delete(self.now, Duration::from_secs(1)).into_iter().collect(),
+            "hand-back" => {
+                let received = |event: &Event| if let Event::Received(marked) = event { Some(*marked) } else { None };
+                let marked = self.events.iter().rev().find_map(received).expect("a receive");
+                self.queue.hand_back(self.now, &Marked { from: number("from").unwrap_or(marked.from), ..marked })
+            }
             "done" => {
                 let done = self.queue.acknowledged(shard(words.at(1)));
                 let done: Vec<_> = done.iter().map(|(from, to)| format!("{from}-{to}")).collect();
@@ -411,7 +438,7 @@ fn a_queue_that_is_being_deleted_gives_nothing() {
 
 #[test]
 fn a_queue_that_is_being_created_gives_nothing_yet() {
-    let queue = StreamQueue::new(SETTINGS, Timestamp(1000), &BTreeMap::new());
+    let queue = queue(Timestamp(1000), &BTreeMap::new());
     let stored = [(ShardId(0), Stored { first: 1, last: 1 })].into();
     let request = Receive { lane: Lane::Main, max: 1, visibility_timeout: None, lease: LeaseId(1), stored };
     assert_eq!(queue.receive(Timestamp(999), &request), Err(AckError::NotActive));
@@ -420,7 +447,7 @@ fn a_queue_that_is_being_created_gives_nothing_yet() {
 
 #[test]
 fn a_queue_full_of_holes_gives_nothing_new_but_what_came_back() {
-    let mut queue = StreamQueue::new(SETTINGS, Timestamp(0), &BTreeMap::new());
+    let mut queue = queue(Timestamp(0), &BTreeMap::new());
     let runs = limits::STREAM_QUEUE_RUNS_MAX as u64;
     let stored = [(ShardId(0), Stored { first: 1, last: 9 * runs })].into();
     let request = Receive { lane: Lane::Main, max: 2 * runs, visibility_timeout: None, lease: LeaseId(1), stored };
@@ -431,4 +458,83 @@ fn a_queue_full_of_holes_gives_nothing_new_but_what_came_back() {
     let received = |now| queue.receive(Timestamp(now), &Receive { max: 3, lease: LeaseId(2), ..request.clone() });
     assert_eq!(received(1).expect("an answer").len(), 0);
     assert_eq!(received(30_000).expect("an answer").len(), 3);
+}
+
+#[test]
+fn what_is_handed_back_was_never_received_and_its_handle_is_good_for_nothing() {
+    run("
+        t=0    stored 0 last=4
+        t=0    receive max=3          -> 0:1 (count 1), 0:2 (count 1), 0:3 (count 1)
+        t=1    hand-back from=2
+        t=1    stats                  -> 1 in flight, 2 returned, 0 dead, 2 runs
+        t=1    ack 0:2                -> error: the record was received again, restored, or is a dead letter now
+        t=2    receive max=2          -> 0:2 (count 1), 0:3 (count 1)
+        t=2    ack 0:1
+        t=2    ack 0:3
+        t=3    hand-back
+        t=3    stats                  -> 0 in flight, 1 returned, 0 dead, 1 runs
+    ");
+}
+
+#[test]
+fn a_dead_letter_that_is_handed_back_stays_one() {
+    run("
+        t=0    max-receives 1
+        t=0    stored 0 last=1
+        t=0    receive timeout=1      -> 0:1 (count 1)
+        t=1    receive dead           -> 0:1 (count 2)
+        t=1    hand-back
+        t=1    receive                -> nothing
+        t=1    receive dead           -> 0:1 (count 2)
+    ");
+}
+
+#[test]
+fn without_a_limit_no_record_is_a_dead_letter() {
+    run("
+        t=0    max-receives none
+        t=0    stored 0 last=1
+        t=0    receive timeout=0      -> 0:1 (count 1)
+        t=0    receive timeout=0      -> 0:1 (count 2)
+        t=0    receive timeout=0      -> 0:1 (count 3)
+        t=0    receive timeout=0      -> 0:1 (count 4)
+        t=0    max-receives 1001      -> error: 1001 receives before a record is a dead letter; 1 to 1000
+        t=0    receive dead           -> nothing
+    ");
+}
+
+#[test]
+fn a_queue_is_updated_when_it_is_active_and_deleted_whenever() {
+    let mut made = queue(Timestamp(1000), &BTreeMap::new());
+    let settle = Duration::from_secs(1);
+    let set = |queue: &StreamQueue, now| queue.set(Timestamp(now), SETTINGS, settle);
+    assert_eq!(set(&made, 999), Err(AckError::Busy(Status::Creating)));
+    made.apply(&set(&made, 1000).expect("an active queue"));
+    assert!(made.is_active(Timestamp(1500)), "one that is being updated works");
+    assert_eq!(set(&made, 1999), Err(AckError::Busy(Status::Updating)));
+    assert_eq!(made.about().status(Timestamp(2000)), Status::Active);
+    let tags = [("a".into(), "1".into()), ("b".into(), "2".into())].into();
+    made.apply(&made.tag(&tags).expect("good tags"));
+    made.apply(&made.untag(&["a".into(), "unknown".into()]).expect("good keys"));
+    assert_eq!(made.about().tags, [("b".into(), "2".into())].into());
+    made.apply(&made.delete(Timestamp(3000), settle).expect("it was not being deleted"));
+    assert_eq!(made.about().gone_at, Some(Timestamp(4000)));
+    assert_eq!(made.delete(Timestamp(3500), settle), None);
+    assert_eq!(set(&made, 3000), Err(AckError::Busy(Status::Deleting)));
+    let long = Settings { visibility_timeout: limits::VISIBILITY_TIMEOUT_MAX + settle, ..SETTINGS };
+    assert_eq!(made.set(Timestamp(9), long, settle), Err(AckError::TimeoutTooLong(long.visibility_timeout)));
+}
+
+#[test]
+fn what_comes_back_later_is_known_beside_what_is_there() {
+    let mut made = queue(Timestamp::ZERO, &BTreeMap::new());
+    let stored = BTreeMap::from([(ShardId(0), Stored { first: 1, last: 2 })]);
+    for (lease, seconds) in [(1, 5), (2, 9)] {
+        let (lease, visibility_timeout) = (LeaseId(lease), Some(Duration::from_secs(seconds)));
+        let request = Receive { lane: Lane::Main, max: 1, visibility_timeout, lease, stored: stored.clone() };
+        made.receive(Timestamp::ZERO, &request).expect("a record").iter().for_each(|event| made.apply(event));
+    }
+    let after = |millis| made.returns_after(Lane::Main, Timestamp(millis));
+    assert_eq!((after(0), after(4999)), (Some(Timestamp(5000)), Some(Timestamp(5000))));
+    assert_eq!((after(5000), after(9000)), (Some(Timestamp(9000)), None));
 }

@@ -1,6 +1,6 @@
 //! A stream with a queue over it and a group of readers, under random commands.
 
-use super::acks::SETTINGS;
+use super::acks::{SETTINGS, queue};
 use crate::{
     base::{
         id::{LeaseId, PartitionId},
@@ -148,7 +148,7 @@ impl Trio {
         let created = Stream::create(now, &Create { settings, shards: 2, partition: PartitionId(1), settle });
         Self {
             stream: Stream::new(&created.expect("a stream")),
-            queue: StreamQueue::new(SETTINGS, now, &BTreeMap::new()),
+            queue: queue(now, &BTreeMap::new()),
             group: Group::default(),
             now,
             log: Vec::new(),
@@ -250,7 +250,7 @@ impl Trio {
             StreamCommand::SetMode { on_demand: false } => one(stream.set_mode(now, Mode::Provisioned, 0)),
             StreamCommand::Tag { key } => one(stream.tag(now, &Tags::from([(name(key), "v".into())]))),
             StreamCommand::Register { name: number } => {
-                one(stream.register_consumer(now, &name(number), &Tags::new(), 20))
+                one(stream.register_consumer(now, &name(number), &Tags::new(), 0, 20))
             }
             StreamCommand::Deregister { name: number } => {
                 stream.deregister_consumer(now, &name(number)).map(|event| event.into_iter().collect())
@@ -278,7 +278,8 @@ impl Trio {
                 handle(random).and_then(|handle| self.queue.restore(now, handle).ok()).into_iter().collect()
             }
             QueueCommand::MaxReceives { count } => {
-                vec![acks::Event::SettingsChanged(acks::Settings { max_receive_count: *count, ..SETTINGS })]
+                let settings = acks::Settings { max_receive_count: Some(*count), ..SETTINGS };
+                vec![acks::Event::SettingsChanged { settings, settled_at: Timestamp::ZERO }]
             }
         }
     }

@@ -261,7 +261,7 @@ impl World {
         let event = match words.at(1) {
             "register" => {
                 let max = words.number("max").unwrap_or(20) as usize;
-                self.stream.register_consumer(now, &name, &words.tags(), max).map(Some)
+                self.stream.register_consumer(now, &name, &words.tags(), 0, max).map(Some)
             }
             "deregister" => self.stream.deregister_consumer(now, &name),
             "tag" => self.stream.tag_consumer(now, &name, &words.tags()).map(Some),

@@ -116,7 +116,7 @@ fn the_mode_changes_twice_within_24_hours_and_keeps_the_shards() {
         t=1    mode
         t=1    shards              -> 0 1
         t=2    mode on-demand      -> error: 2 changes of the mode within 24 h, as many as there may be; the next after 86400000 ms
-        t=2    warm 100            -> error: only an on-demand stream has warm throughput
+        t=2    warm 100            -> error: the stream is not on-demand
         t=24h  mode on-demand
         t=24h  warm 10240
         t=24h  warm 10241          -> error: 10241 MiB/s of warm throughput; 10240 is the most

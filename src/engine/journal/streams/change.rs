@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     base::time::Timestamp,
-    domain::stream::ShardId,
     engine::{journal::DecodeError, streams::view::Change},
     proto::storage::v1::{self as wire, stream_change::Change as WireChange},
 };
@@ -15,14 +14,7 @@ use crate::{
 pub(crate) fn change_to(change: &Change) -> Option<wire::StreamChange> {
     let change = match change {
         Change::Stream(event) => WireChange::Stream(event_to(event)?),
-        Change::QueueCreated { name, settings, active_at, starts } => {
-            WireChange::QueueCreated(wire::StreamQueueCreated {
-                name: name.to_string(),
-                settings: Some(queue::settings_to(*settings)),
-                active_at_ms: active_at.0,
-                starts: starts.iter().map(|(shard, index)| queue::index_to(*shard, *index)).collect(),
-            })
-        }
+        Change::QueueCreated { name, created } => WireChange::QueueCreated(queue::created_to(name, created)),
         Change::Queue { name, event } => {
             WireChange::Queue(wire::StreamQueueChanged { name: name.to_string(), event: Some(queue::event_to(event)) })
         }
@@ -44,12 +36,10 @@ pub(crate) fn change_to(change: &Change) -> Option<wire::StreamChange> {
 pub(crate) fn change_from(change: wire::StreamChange) -> Result<Change, DecodeError> {
     Ok(match change.change.ok_or(DecodeError::Missing("change"))? {
         WireChange::Stream(event) => Change::Stream(event_from(event)?),
-        WireChange::QueueCreated(created) => Change::QueueCreated {
-            name: created.name.into(),
-            settings: queue::settings_from(created.settings)?,
-            active_at: Timestamp(created.active_at_ms),
-            starts: created.starts.into_iter().map(|start| (ShardId(start.shard), start.index)).collect(),
-        },
+        WireChange::QueueCreated(created) => {
+            let (name, created) = queue::created_from(created)?;
+            Change::QueueCreated { name, created: Box::new(created) }
+        }
         WireChange::Queue(changed) => {
             Change::Queue { name: changed.name.into(), event: queue::event_from(changed.event)? }
         }

@@ -1,25 +1,28 @@
 //! Queues over a stream.
 
-use super::parts::{check_interval, millis};
+use super::parts::{check_interval, millis, tags_from, tags_to};
 use crate::{
-    base::{id::LeaseId, time::Timestamp},
+    base::{
+        id::{LeaseId, StreamQueueId},
+        time::Timestamp,
+    },
     domain::stream::{
         ShardId,
-        acks::{Event, Fate, Head, Run, Settings, event::Marked, machine::ShardHead},
+        acks::{About, Created, Event, Fate, Head, Run, Settings, Start, event::Marked, machine::ShardHead},
     },
     engine::journal::DecodeError,
-    proto::storage::v1::{self as wire, stream_queue_changed::Event as WireEvent},
+    proto::storage::v1::{self as wire, StreamQueueStart, stream_queue_changed::Event as WireEvent},
 };
 use std::{sync::Arc, time::Duration};
 
-pub(super) fn settings_to(settings: Settings) -> wire::StreamQueueSettings {
+fn settings_to(settings: Settings) -> wire::StreamQueueSettings {
     wire::StreamQueueSettings {
         visibility_timeout_ms: millis(settings.visibility_timeout),
         max_receive_count: settings.max_receive_count,
     }
 }
 
-pub(super) fn settings_from(settings: Option<wire::StreamQueueSettings>) -> Result<Settings, DecodeError> {
+fn settings_from(settings: Option<wire::StreamQueueSettings>) -> Result<Settings, DecodeError> {
     let settings = settings.ok_or(DecodeError::Missing("settings"))?;
     Ok(Settings {
         visibility_timeout: Duration::from_millis(settings.visibility_timeout_ms),
@@ -27,7 +30,61 @@ pub(super) fn settings_from(settings: Option<wire::StreamQueueSettings>) -> Resu
     })
 }
 
-pub(super) fn index_to(shard: ShardId, index: u64) -> wire::ShardIndex {
+fn about_to(about: &About) -> wire::StreamQueueAbout {
+    let (start, moment) = match about.start {
+        Start::TrimHorizon => (StreamQueueStart::TrimHorizon, Timestamp::ZERO),
+        Start::Latest => (StreamQueueStart::Latest, Timestamp::ZERO),
+        Start::AtTime(moment) => (StreamQueueStart::AtTime, moment),
+    };
+    wire::StreamQueueAbout {
+        id: about.id.0,
+        start: start.into(),
+        start_ms: moment.0,
+        counts_from_ms: about.counts_from.0,
+        created_at_ms: about.created_at.0,
+        active_at_ms: about.active_at.0,
+        settled_at_ms: about.settled_at.0,
+        gone_at_ms: about.gone_at.map(|at| at.0),
+        tags: tags_to(&about.tags),
+    }
+}
+
+fn about_from(about: Option<wire::StreamQueueAbout>) -> Result<About, DecodeError> {
+    let about = about.ok_or(DecodeError::Missing("about"))?;
+    let start = match about.start() {
+        StreamQueueStart::Unspecified => return Err(DecodeError::Missing("start")),
+        StreamQueueStart::TrimHorizon => Start::TrimHorizon,
+        StreamQueueStart::Latest => Start::Latest,
+        StreamQueueStart::AtTime => Start::AtTime(Timestamp(about.start_ms)),
+    };
+    Ok(About {
+        id: StreamQueueId(about.id),
+        start,
+        counts_from: Timestamp(about.counts_from_ms),
+        created_at: Timestamp(about.created_at_ms),
+        active_at: Timestamp(about.active_at_ms),
+        settled_at: Timestamp(about.settled_at_ms),
+        gone_at: about.gone_at_ms.map(Timestamp),
+        tags: tags_from(about.tags),
+    })
+}
+
+pub(super) fn created_to(name: &str, created: &Created) -> wire::StreamQueueCreated {
+    wire::StreamQueueCreated {
+        name: name.to_owned(),
+        settings: Some(settings_to(created.settings)),
+        starts: created.starts.iter().map(|(shard, index)| index_to(*shard, *index)).collect(),
+        about: Some(about_to(&created.about)),
+    }
+}
+
+pub(super) fn created_from(created: wire::StreamQueueCreated) -> Result<(Arc<str>, Created), DecodeError> {
+    let starts = created.starts.into_iter().map(|start| (ShardId(start.shard), start.index)).collect();
+    let (about, settings) = (about_from(created.about)?, settings_from(created.settings)?);
+    Ok((created.name.into(), Created { about, settings, starts }))
+}
+
+fn index_to(shard: ShardId, index: u64) -> wire::ShardIndex {
     wire::ShardIndex { shard: shard.0, index }
 }
 
@@ -41,8 +98,12 @@ pub(super) fn event_to(event: &Event) -> WireEvent {
         }
         Event::Trimmed { shard, below } => WireEvent::Trimmed(index_to(*shard, *below)),
         Event::ShardForgotten { shard } => WireEvent::ShardForgotten(shard.0),
-        Event::SettingsChanged(settings) => WireEvent::SettingsChanged(settings_to(*settings)),
-        Event::Deleting => WireEvent::Deleting(true),
+        Event::SettingsChanged { settings, settled_at } => WireEvent::Updated(wire::StreamQueueUpdated {
+            settings: Some(settings_to(*settings)),
+            settled_at_ms: settled_at.0,
+        }),
+        Event::Tagged(tags) => WireEvent::Tagged(wire::StreamQueueTagged { tags: tags_to(tags) }),
+        Event::Deleting { gone_at } => WireEvent::Deleting(gone_at.0),
     }
 }
 
@@ -57,8 +118,12 @@ pub(super) fn event_from(event: Option<WireEvent>) -> Result<Event, DecodeError>
         }
         WireEvent::Trimmed(trimmed) => Event::Trimmed { shard: ShardId(trimmed.shard), below: trimmed.index },
         WireEvent::ShardForgotten(shard) => Event::ShardForgotten { shard: ShardId(shard) },
-        WireEvent::SettingsChanged(settings) => Event::SettingsChanged(settings_from(Some(settings))?),
-        WireEvent::Deleting(_) => Event::Deleting,
+        WireEvent::Updated(updated) => Event::SettingsChanged {
+            settings: settings_from(updated.settings)?,
+            settled_at: Timestamp(updated.settled_at_ms),
+        },
+        WireEvent::Tagged(tagged) => Event::Tagged(tags_from(tagged.tags)),
+        WireEvent::Deleting(gone_at) => Event::Deleting { gone_at: Timestamp(gone_at) },
     })
 }
 
@@ -107,10 +172,9 @@ pub(crate) fn queue_head_to(name: &str, head: &Head) -> wire::StreamQueueHead {
     wire::StreamQueueHead {
         name: name.into(),
         settings: Some(settings_to(head.settings)),
-        active_at_ms: head.active_at.0,
-        deleting: head.deleting,
         shards: shards.collect(),
         served: head.served.0,
+        about: Some(about_to(&head.about)),
     }
 }
 
@@ -121,8 +185,7 @@ pub(crate) fn queue_head_from(head: wire::StreamQueueHead) -> Result<(Arc<str>, 
     });
     let read = Head {
         settings: settings_from(head.settings)?,
-        active_at: Timestamp(head.active_at_ms),
-        deleting: head.deleting,
+        about: about_from(head.about)?,
         shards: shards.collect::<Result<_, DecodeError>>()?,
         served: ShardId(head.served),
     };

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     base::{
-        id::{LeaseId, Location, Lsn, PartitionId, StreamId},
+        id::{LeaseId, Location, Lsn, PartitionId, StreamId, StreamQueueId},
         name::{AccountId, Region},
         stream_name::{StreamName, StreamPath},
         time::Timestamp,
@@ -113,7 +113,28 @@ fn marked(fate: Fate, first: bool) -> Marked {
 }
 
 fn queue_settings() -> acks::Settings {
-    acks::Settings { visibility_timeout: Duration::from_millis(1500), max_receive_count: 4 }
+    acks::Settings { visibility_timeout: Duration::from_millis(1500), max_receive_count: Some(4) }
+}
+
+fn queue_created() -> acks::Created {
+    let about = acks::About {
+        id: StreamQueueId(1 << 40),
+        start: acks::Start::AtTime(later(5)),
+        counts_from: later(6),
+        created_at: AT,
+        active_at: later(1),
+        settled_at: later(2),
+        gone_at: Some(later(3)),
+        tags: rich_settings().tags,
+    };
+    acks::Created { about, settings: queue_settings(), starts: [(ShardId(0), 3), (SHARD, u64::MAX)].into() }
+}
+
+fn bare_queue(start: acks::Start) -> acks::Created {
+    let created = queue_created();
+    let about = acks::About { start, gone_at: None, tags: BTreeMap::new(), ..created.about };
+    let settings = acks::Settings { max_receive_count: None, ..created.settings };
+    acks::Created { about, settings, starts: [(ShardId(0), 3)].into() }
 }
 
 fn fate() -> Fate {
@@ -129,8 +150,9 @@ fn queue_events() -> Vec<acks::Event> {
         acks::Event::Acknowledged { shard: SHARD, from: 2, to: 2 },
         acks::Event::Trimmed { shard: SHARD, below: 3 },
         acks::Event::ShardForgotten { shard: SHARD },
-        acks::Event::SettingsChanged(queue_settings()),
-        acks::Event::Deleting,
+        acks::Event::SettingsChanged { settings: queue_settings(), settled_at: later(8) },
+        acks::Event::Tagged(rich_settings().tags),
+        acks::Event::Deleting { gone_at: later(9) },
     ]
 }
 
@@ -162,12 +184,9 @@ fn changes() -> Vec<Change> {
     changes.extend(queue_events().into_iter().map(|event| Change::Queue { name: name(), event }));
     changes.extend(group_events().into_iter().map(|event| Change::Group { name: name(), event }));
     changes.extend([
-        Change::QueueCreated {
-            name: name(),
-            settings: queue_settings(),
-            active_at: later(1),
-            starts: [(ShardId(0), 1), (SHARD, u64::MAX)].into(),
-        },
+        Change::QueueCreated { name: name(), created: Box::new(queue_created()) },
+        Change::QueueCreated { name: name(), created: Box::new(bare_queue(acks::Start::Latest)) },
+        Change::QueueCreated { name: name(), created: Box::new(bare_queue(acks::Start::TrimHorizon)) },
         Change::QueueRemoved { name: name() },
         Change::GroupCreated { name: name(), at: AT, starts: [(SHARD, number(SHARD, 5))].into() },
         Change::GroupRemoved { name: name() },
@@ -213,7 +232,7 @@ fn a_definition_reads_back_as_it_was_written() {
 fn image() -> StreamImage {
     let mut stream = Stream::new(&created());
     stream_events().iter().for_each(|event| stream.apply(event));
-    let mut queue = StreamQueue::new(queue_settings(), AT, &[(ShardId(0), 3)].into());
+    let mut queue = StreamQueue::new(&bare_queue(acks::Start::Latest));
     queue_events().iter().take(3).for_each(|event| queue.apply(event));
     queue.apply(&acks::Event::Acknowledged { shard: SHARD, from: 6, to: 7 });
     let mut group = Group::new(AT, &BTreeMap::from([(ShardId(0), number(ShardId(0), 2))]));
@@ -225,10 +244,7 @@ fn image() -> StreamImage {
     StreamImage {
         definition: Arc::new(StreamDefinition { id: StreamId(7), path: path(), created: created() }),
         head: stream.head(),
-        queues: vec![
-            ("fresh".into(), StreamQueue::new(queue_settings(), AT, &BTreeMap::new()).head()),
-            (name(), queue.head()),
-        ],
+        queues: vec![("fresh".into(), StreamQueue::new(&queue_created()).head()), (name(), queue.head())],
         groups: vec![("fresh".into(), Group::default().head()), (name(), group.head())],
         producers: vec![("p".into(), 99)],
         tails: BTreeMap::from([(ShardId(0), Tail::starting_at(1)), (SHARD, Tail::of(40, places.into_iter()))]),

@@ -42,7 +42,7 @@ pub(super) async fn register(call: &Call, input: &Value<'_>) -> Result<Outcome, 
     let path = stream.path().clone();
     let max = call.broker.stream_consumers_max();
     let decide = move |view: &crate::service::words::View<'_>| {
-        let event = view.stream.register_consumer(view.now, &name, &tags, max)?;
+        let event = view.stream.register_consumer(view.now, &name, &tags, view.queues.len(), max)?;
         let created =
             Consumer { name, created_at: view.now, active_at: view.now + limits::STREAM_SETTLE, gone_at: None, tags };
         Ok((vec![event], said(&path, &created, view.now)))

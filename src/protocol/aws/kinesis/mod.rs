@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`face`] | one request: its checks in the order of AWS, its answer |
 //! | [`table`], [`call`] | operation → handler, what a handler knows |
-//! | [`streams`], [`describe`], [`settings`], [`put`], [`read`], [`consumers`], [`subscribe`], [`tags`], [`channels`], [`account`] | operations |
+//! | [`streams`], [`describe`], [`settings`], [`put`], [`read`], [`consumers`], [`subscribe`], [`tags`], [`queues`], [`queue_records`], [`channels`], [`account`] | operations |
 //! | [`target`], [`token`], [`words`] | which stream, iterators, what streams refuse in the words of AWS |
 //! | [`shape`], [`convert`], [`validate`] | what the operations take in, and what is wrong with an input |
 //! | [`fault`] | the errors |
@@ -22,6 +22,8 @@ mod describe;
 pub(super) mod face;
 mod fault;
 mod put;
+mod queue_records;
+mod queues;
 mod read;
 mod settings;
 mod shape;

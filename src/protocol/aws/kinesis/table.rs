@@ -3,7 +3,7 @@
 use super::{
     account,
     call::{Call, Outcome},
-    channels, consumers, describe, put, read, settings, streams, subscribe, tags,
+    channels, consumers, describe, put, queue_records, queues, read, settings, streams, subscribe, tags,
 };
 use crate::protocol::aws::{fault::Fault, wire::value::Value};
 use std::{future::Future, pin::Pin};
@@ -25,17 +25,22 @@ macro_rules! operations {
 }
 
 operations! {
+    "AcknowledgeDeadLetterQueueRecords" => queue_records::acknowledge_dead_letters;
+    "AcknowledgeQueueRecords" => queue_records::acknowledge;
     "AddTagsToStream" => tags::add;
     "CreateChannel" => channels::create;
+    "CreateQueue" => queues::create;
     "CreateStream" => streams::create;
     "DecreaseStreamRetentionPeriod" => settings::decrease_retention;
     "DeleteChannel" => channels::of_none;
+    "DeleteQueue" => queues::delete;
     "DeleteResourcePolicy" => tags::delete_policy;
     "DeleteStream" => streams::delete;
     "DeregisterStreamConsumer" => consumers::deregister;
     "DescribeAccountSettings" => account::describe;
     "DescribeChannel" => channels::of_none;
     "DescribeLimits" => describe::describe_limits;
+    "DescribeQueue" => queues::describe;
     "DescribeStream" => describe::describe_stream;
     "DescribeStreamConsumer" => consumers::describe;
     "DescribeStreamSummary" => describe::describe_summary;
@@ -46,6 +51,7 @@ operations! {
     "GetShardIterator" => read::get_shard_iterator;
     "IncreaseStreamRetentionPeriod" => settings::increase_retention;
     "ListChannels" => channels::list;
+    "ListQueues" => queues::list;
     "ListShards" => describe::list_shards;
     "ListStreamConsumers" => consumers::list;
     "ListStreams" => describe::list_streams;
@@ -55,8 +61,11 @@ operations! {
     "PutRecord" => put::put_record;
     "PutRecords" => put::put_records;
     "PutResourcePolicy" => tags::put_policy;
+    "ReceiveDeadLetterQueueRecords" => queue_records::receive_dead_letters;
+    "ReceiveQueueRecords" => queue_records::receive;
     "RegisterStreamConsumer" => consumers::register;
     "RemoveTagsFromStream" => tags::remove;
+    "RestoreDeadLetterQueueRecords" => queue_records::restore;
     "SplitShard" => streams::split;
     "StartStreamEncryption" => settings::start_encryption;
     "StopStreamEncryption" => settings::stop_encryption;
@@ -65,7 +74,10 @@ operations! {
     "UntagResource" => tags::untag_resource;
     "UpdateAccountSettings" => account::update;
     "UpdateChannel" => channels::of_none;
+    "UpdateDeadLetterQueueRecordsVisibility" => queue_records::update_dead_letter_visibility;
     "UpdateMaxRecordSize" => settings::update_record_size;
+    "UpdateQueue" => queues::update;
+    "UpdateQueueRecordsVisibility" => queue_records::update_visibility;
     "UpdateShardCount" => streams::update_count;
     "UpdateStreamMode" => settings::update_mode;
     "UpdateStreamWarmThroughput" => settings::update_warm_throughput;

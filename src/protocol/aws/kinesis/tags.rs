@@ -1,10 +1,11 @@
-//! Tags of streams and of consumers, in both of the ways that Kinesis has, and resource policies.
+//! Tags of streams, of consumers and of queues, in both of the ways that Kinesis has, and resource policies.
 
 use super::{
     call::{Call, Outcome},
     consumers, fault,
     streams::{change, change_once},
     target::{self, Named},
+    words,
 };
 use crate::{
     domain::{
@@ -56,6 +57,10 @@ pub(super) async fn list(call: &Call, input: &Value<'_>) -> Result<Outcome, Faul
 }
 
 pub(super) async fn tag_resource(call: &Call, input: &Value<'_>) -> Result<Outcome, Fault> {
+    if let Some(queue) = target::queue_resource(call, input)? {
+        let tagged = call.broker.tag_stream_queue(&call.caller, &queue, target::tags(input)).await;
+        return tagged.map(|()| Outcome::Nothing).map_err(|fault| words::of_queue(&queue, fault));
+    }
     let Named { stream, consumer } = target::resource(input.text("ResourceARN").unwrap_or_default())?;
     let stream = target::find(call, Action::TagResource, &stream)?;
     let tags = target::tags(input);
@@ -67,6 +72,10 @@ pub(super) async fn tag_resource(call: &Call, input: &Value<'_>) -> Result<Outco
 }
 
 pub(super) async fn untag_resource(call: &Call, input: &Value<'_>) -> Result<Outcome, Fault> {
+    if let Some(queue) = target::queue_resource(call, input)? {
+        let untagged = call.broker.untag_stream_queue(&call.caller, &queue, target::tag_keys(input)).await;
+        return untagged.map(|()| Outcome::Nothing).map_err(|fault| words::of_queue(&queue, fault));
+    }
     let Named { stream, consumer } = target::resource(input.text("ResourceARN").unwrap_or_default())?;
     let stream = target::find(call, Action::UntagResource, &stream)?;
     let keys = target::tag_keys(input);
@@ -78,6 +87,11 @@ pub(super) async fn untag_resource(call: &Call, input: &Value<'_>) -> Result<Out
 }
 
 pub(super) async fn list_of_resource(call: &Call, input: &Value<'_>) -> Result<Outcome, Fault> {
+    if let Some(queue) = target::queue_resource(call, input)? {
+        let tags = call.broker.list_stream_queue_tags(&call.caller, &queue).await;
+        let tags = tags.map_err(|fault| words::of_queue(&queue, fault))?;
+        return Ok(Members::default().with("Tags", said(tags.iter())).into());
+    }
     let Named { stream, consumer } = target::resource(input.text("ResourceARN").unwrap_or_default())?;
     let stream = target::find(call, Action::ListTagsForResource, &stream)?;
     let tags: Tags = match consumer {
@@ -87,12 +101,15 @@ pub(super) async fn list_of_resource(call: &Call, input: &Value<'_>) -> Result<O
     Ok(Members::default().with("Tags", said(tags.iter())).into())
 }
 
-/// The stream of a call about its policy. Consumers have none of their own here.
+/// The stream of a call about its policy. Consumers and queues have none of their own here.
 fn of_policy(
     call: &Call,
     input: &Value<'_>,
     action: Action,
 ) -> Result<std::sync::Arc<crate::service::words::StreamHandle>, Fault> {
+    if target::queue_resource(call, input)?.is_some() {
+        return Err(fault::invalid("A queue has no policy of its own: those of keys say who may use it."));
+    }
     let Named { stream, consumer } = target::resource(input.text("ResourceARN").unwrap_or_default())?;
     if consumer.is_some() {
         return Err(fault::invalid("A consumer has no policy of its own: the policy of its stream counts."));

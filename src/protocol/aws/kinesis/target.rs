@@ -2,7 +2,10 @@
 
 use super::{call::Call, fault, words};
 use crate::{
-    base::stream_name::{StreamName, StreamPath},
+    base::{
+        stream_name::{StreamName, StreamPath},
+        stream_queue_arn::StreamQueueArn,
+    },
     domain::stream::{ShardId, settings::Tags},
     protocol::aws::{fault::Fault, wire::value::Value},
     service::{authorise::Action, words::StreamHandle},
@@ -10,6 +13,7 @@ use crate::{
 use std::sync::Arc;
 
 const CONSUMER: &str = "/consumer/";
+const QUEUE: &str = ":queue/";
 
 /// The stream that a call names; nothing is looked up.
 pub(super) fn path(call: &Call, input: &Value<'_>) -> Result<StreamPath, Fault> {
@@ -67,6 +71,20 @@ pub(super) fn resource(arn: &str) -> Result<Named, Fault> {
     let parts = consumer.rsplit_once(':').and_then(|(name, created)| Some((name, created.parse().ok()?)));
     let (name, created) = parts.ok_or_else(|| bad_arn(arn))?;
     Ok(Named { stream: by_arn(stream)?, consumer: Some(ConsumerName { name: name.into(), created }) })
+}
+
+/// The queue of an ARN; one that this server did not make is of no queue.
+pub(super) fn queue(call: &Call, arn: &str) -> Result<StreamQueueArn, Fault> {
+    StreamQueueArn::parse(arn).ok_or_else(|| {
+        let id = arn.rsplit_once(QUEUE).map_or(arn, |(_, id)| id);
+        words::no_such_queue(id, &call.caller.account)
+    })
+}
+
+/// What a call about a resource is about, if that is a queue.
+pub(super) fn queue_resource(call: &Call, input: &Value<'_>) -> Result<Option<StreamQueueArn>, Fault> {
+    let arn = input.text("ResourceARN").unwrap_or_default();
+    if arn.contains(QUEUE) { queue(call, arn).map(Some) } else { Ok(None) }
 }
 
 /// The ARN of a consumer.

@@ -5,11 +5,14 @@ use super::fault::{
 };
 use crate::{
     base::{
+        name::AccountId,
         reason::{Reason, Refusal},
         stream_name::StreamPath,
+        stream_queue_arn::StreamQueueArn,
     },
     domain::stream::{
         Field, PositionError, ShardId, StreamError,
+        acks::{AckError, Status as QueueStatus},
         settings::{Mode, Status},
         throttle::Throttled,
     },
@@ -60,6 +63,45 @@ fn quota_exceeded(stream: &StreamPath, error: QuotaError) -> Fault {
 
 pub(super) fn no_such_consumer(stream: &StreamPath, consumer: &str) -> Fault {
     Fault::new(&RESOURCE_NOT_FOUND, format!("Consumer {consumer}, account {} not found.", stream.account))
+}
+
+pub(super) fn no_such_queue(id: &str, account: &AccountId) -> Fault {
+    Fault::new(&RESOURCE_NOT_FOUND, format!("Queue {id:.200} under account {account} not found."))
+}
+
+/// What the service or a queue said to a call about it.
+pub(super) fn of_queue(queue: &StreamQueueArn, error: StreamFault) -> Fault {
+    let resource = queue.resource();
+    let id = resource.trim_start_matches("queue/");
+    let place = format!("{id} under account {}", queue.account);
+    let inactive = || Fault::new(&RESOURCE_NOT_FOUND, format!("Queue {place} is not ACTIVE: it delivers no records."));
+    match error {
+        StreamFault::Refused(refusal) if refusal.reason == Reason::StreamNotActive => inactive(),
+        StreamFault::Refused(refusal) => {
+            let is_gone = [Reason::StreamNotFound, Reason::StreamPartNotFound].contains(&refusal.reason);
+            if is_gone { no_such_queue(id, &queue.account) } else { fault::refused(refusal) }
+        }
+        StreamFault::Ack(AckError::NotActive) => inactive(),
+        StreamFault::Ack(AckError::Busy(status)) => {
+            in_use(format!("Queue {place} not ACTIVE, instead in state {}", name_of_queue_status(status)))
+        }
+        StreamFault::Stream(StreamError::TagCharacter { .. }) => fault::invalid(TAG_CHARACTERS),
+        StreamFault::Stream(error) => fault::invalid(format!("Queue {place}: {error}.")),
+        other @ (StreamFault::Position(_)
+        | StreamFault::Group(_)
+        | StreamFault::Ack(_)
+        | StreamFault::Throttled(_)
+        | StreamFault::Quota(_)) => fault::refused(other.into()),
+    }
+}
+
+pub(super) fn name_of_queue_status(status: QueueStatus) -> &'static str {
+    match status {
+        QueueStatus::Creating => "CREATING",
+        QueueStatus::Active => "ACTIVE",
+        QueueStatus::Updating => "UPDATING",
+        QueueStatus::Deleting => "DELETING",
+    }
 }
 
 /// A refusal of a call about that stream.
