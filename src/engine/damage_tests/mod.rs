@@ -12,6 +12,7 @@
 //! | [`log`] | flips and truncations of segments |
 //! | [`files`] | the same for every other file but the index |
 //! | [`index`] | the index, on real files |
+//! | [`shards`] | segments of a stream |
 
 mod account;
 mod files;
@@ -19,6 +20,7 @@ mod index;
 mod log;
 mod raw;
 mod sample;
+mod shards;
 
 /// One in how many cases is tried, where not all are.
 fn stride(default: usize) -> usize {

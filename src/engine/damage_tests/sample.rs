@@ -188,7 +188,7 @@ pub(super) async fn shown_by(engine: Engine) -> Shown {
     shown
 }
 
-fn host(disk: &SimDisk, fatal: impl Fn(String) + Send + Sync + 'static) -> EngineHost {
+pub(super) fn host(disk: &SimDisk, fatal: impl Fn(String) + Send + Sync + 'static) -> EngineHost {
     EngineHost {
         io: Arc::new(disk.clone()),
         clock: Arc::new(SystemClock),
@@ -197,7 +197,7 @@ fn host(disk: &SimDisk, fatal: impl Fn(String) + Send + Sync + 'static) -> Engin
     }
 }
 
-fn options(index: MemoryDisk, checkpoint_interval: Duration, log_retain_bytes: u64) -> EngineOptions {
+pub(super) fn options(index: MemoryDisk, checkpoint_interval: Duration, log_retain_bytes: u64) -> EngineOptions {
     EngineOptions {
         data_dir: DIR.into(),
         region: Region::parse("us-east-1").expect("valid"),

@@ -38,12 +38,12 @@ pub(in crate::engine) fn record(key: &str, data: &str) -> NewRecord {
     NewRecord { partition_key: key.into(), hash, data: data.to_owned().into(), after: None }
 }
 
-pub(super) async fn stream(engine: &Engine, name: &str, shards: u32) -> Arc<StreamHandle> {
+pub(in crate::engine) async fn stream(engine: &Engine, name: &str, shards: u32) -> Arc<StreamHandle> {
     let request = created(shards, Duration::from_secs(24 * 3600));
     engine.create_stream(stream_path(name), request).await.expect("asked").expect("created")
 }
 
-pub(super) async fn put(engine: &Engine, stream: &StreamHandle, records: Vec<NewRecord>) -> Vec<PutRecord> {
+pub(in crate::engine) async fn put(engine: &Engine, stream: &StreamHandle, records: Vec<NewRecord>) -> Vec<PutRecord> {
     let results = engine.put_records(stream, PutBatch { records, producer: None }).await.expect("put");
     results.into_iter().map(|result| result.expect("stored")).collect()
 }
@@ -58,7 +58,12 @@ pub(in crate::engine) async fn change(
     engine.change_stream(stream, decide).await.ok()
 }
 
-pub(super) async fn cursor(engine: &Engine, stream: &StreamHandle, shard: u32, position: Position) -> Cursor {
+pub(in crate::engine) async fn cursor(
+    engine: &Engine,
+    stream: &StreamHandle,
+    shard: u32,
+    position: Position,
+) -> Cursor {
     let ask = move |view: &View<'_>| view.stream.cursor(view.now, ShardId(shard), &position);
     engine.ask_stream(stream, ask).await.expect("asked").expect("a cursor")
 }

@@ -6,6 +6,7 @@ use crate::storage::{
     log::{StoredEntry, entry},
 };
 use bytes::Bytes;
+use std::ops::Range;
 
 pub(super) const MAGIC: [u8; 4] = *b"FBck";
 pub(super) const VERSION: u16 = 1;
@@ -105,56 +106,89 @@ pub(super) fn join(entries: &[Bytes], out: &mut Vec<u8>) {
     }
 }
 
-/// The records of a chunk's body, one after the other; ends early with what is wrong.
+/// The records of a chunk, one after the other, and between them the positions whose records are not sound.
 pub(super) struct Entries {
     body: Bytes,
     at: usize,
+    position: u64,
+    /// Behind the last position.
+    end: u64,
 }
 
 impl Entries {
-    pub(super) fn of(body: Bytes) -> Self {
-        Self { body, at: 0 }
+    /// Of a body, or of what is left of it.
+    pub(super) fn of(body: Bytes, first: u64, count: u32) -> Self {
+        Self { body, at: 0, position: first, end: first + u64::from(count) }
     }
 
     /// Where the next one begins.
     pub(super) fn at(&self) -> u64 {
         self.at as u64
     }
-}
 
-impl Iterator for Entries {
-    type Item = Result<StoredEntry, Broken>;
+    fn from(&self, at: usize) -> Bytes {
+        self.body.slice(at.min(self.body.len())..)
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.at >= self.body.len() {
-            return None;
+    /// The record of this position, if it stands there and is sound, and where the next one begins.
+    fn sound(&self, at: usize, position: u64) -> Option<(StoredEntry, usize)> {
+        let rest = self.from(at);
+        let entry = entry::open(&rest).ok().filter(|entry| entry.seq == position)?;
+        Some((entry, at + entry::length(&rest)?.next_multiple_of(STEP_BYTES)))
+    }
+
+    /// Where the records go on behind one that is not sound, and with which position.
+    fn goes_on(&self) -> (usize, u64) {
+        let next = self.position + 1;
+        let len = entry::length(&self.from(self.at));
+        let by_length = len.map(|len| (self.at + len.next_multiple_of(STEP_BYTES), next));
+        let is_next = |(at, next): &(usize, u64)| *next == self.end || self.sound(*at, *next).is_some();
+        by_length.filter(is_next).or_else(|| self.search()).or(by_length).unwrap_or((self.body.len(), self.end))
+    }
+
+    /// The first place from which on everything up to the last position is sound. Bytes inside a record that only look like
+    /// records do not lead there.
+    fn search(&self) -> Option<(usize, u64)> {
+        let mut at = self.at + STEP_BYTES;
+        while at < self.body.len() {
+            let found = entry::open(&self.from(at)).ok().map(|entry| entry.seq);
+            match found.filter(|seq| (self.position + 1..self.end).contains(seq)).map(|seq| (seq, self.follow(at, seq)))
+            {
+                Some((seq, Ok(()))) => return Some((at, seq)),
+                Some((_, Err(broken_at))) => at = broken_at,
+                None => at += STEP_BYTES,
+            }
         }
-        let rest = self.body.slice(self.at..);
-        let Some(len) = entry::length(&rest) else {
-            self.at = self.body.len();
-            return Some(Err(Broken::Rest));
-        };
-        self.at += len.next_multiple_of(8);
-        Some(entry::open(&rest).map_err(|_| Broken::One))
+        None
+    }
+
+    /// Whether everything from there on is sound, or where it is not.
+    fn follow(&self, mut at: usize, first: u64) -> Result<(), usize> {
+        for position in first..self.end {
+            (_, at) = self.sound(at, position).ok_or(at)?;
+        }
+        Ok(())
     }
 }
 
-/// How much of a chunk cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Broken {
-    One,
-    /// Nobody knows where the next one starts.
-    Rest,
+impl Iterator for Entries {
+    type Item = Result<StoredEntry, Range<u64>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let position = self.position;
+        if position >= self.end {
+            return None;
+        }
+        if let Some((entry, behind)) = self.sound(self.at, position) {
+            (self.at, self.position) = (behind, position + 1);
+            return Some(Ok(entry));
+        }
+        (self.at, self.position) = self.goes_on();
+        Some(Err(position..self.position))
+    }
 }
 
 /// Whether all records of a chunk are there and sound.
 pub(super) fn is_sound(header: &ChunkHeader, body: Bytes) -> bool {
-    let mut expected = header.first;
-    for entry in Entries::of(body) {
-        match entry {
-            Ok(entry) if entry.seq == expected => expected += 1,
-            _ => return false,
-        }
-    }
-    expected == header.first + u64::from(header.count)
+    Entries::of(body, header.first, header.count).all(|entry| entry.is_ok())
 }

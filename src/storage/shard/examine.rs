@@ -4,7 +4,7 @@
 //! [`super::survey`].
 
 use super::{
-    chunk::{Broken, ChunkHeader, Entries, HEADER_BYTES, STEP_BYTES},
+    chunk::{ChunkHeader, Entries, HEADER_BYTES, STEP_BYTES},
     file::{self, FileHeader},
     index::{Index, Place, Span, TRAILER_BYTES, Trailer},
 };
@@ -257,23 +257,20 @@ impl Walk {
     /// Reads the records of a chunk.
     fn chunk(&mut self, offset: u64, found: Found, visit: &mut dyn FnMut(Record)) -> io::Result<()> {
         let start = offset + HEADER_BYTES as u64;
-        let (end, next) = (start + u64::from(found.body_len), found.first + u64::from(found.count));
-        let mut entries = Entries::of(self.scan.bytes(start, found.body_len as usize)?);
-        let (mut position, mut lost) = (found.first, Vec::new());
-        while position < next {
+        let end = start + u64::from(found.body_len);
+        let body = self.scan.bytes(start, found.body_len as usize)?;
+        let mut entries = Entries::of(body, found.first, found.count);
+        let mut lost = Vec::new();
+        loop {
             let at = start + entries.at();
             match entries.next() {
-                Some(Ok(entry)) if entry.seq == position => {
+                Some(Ok(entry)) => {
                     self.facts.records += 1;
                     visit(Record { shard: found.shard, offset: at, entry });
                 }
-                Some(Err(Broken::One)) => lose(&mut lost, at..start + entries.at(), position..position + 1),
-                Some(Ok(_) | Err(Broken::Rest)) | None => {
-                    lose(&mut lost, at..end, position..next);
-                    break;
-                }
+                Some(Err(positions)) => lose(&mut lost, at..start + entries.at(), positions),
+                None => break,
             }
-            position += 1;
         }
         self.facts.chunks += 1;
         for (offsets, positions) in lost {

@@ -15,6 +15,8 @@
 mod chunk;
 mod examine;
 mod file;
+#[cfg(test)]
+mod golden_tests;
 mod index;
 mod listing;
 mod mend;

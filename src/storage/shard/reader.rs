@@ -2,7 +2,7 @@
 
 use super::{
     Owner,
-    chunk::{Broken, ChunkHeader, Entries, HEADER_BYTES},
+    chunk::{ChunkHeader, Entries, HEADER_BYTES},
     file::{self, FileHeader, Whose},
     index::{Index, Place, Span},
     recover::{from_chunks, from_footer, map},
@@ -347,26 +347,22 @@ enum Taken {
 
 /// Takes the records of a chunk that are wanted, as long as there is room.
 fn take(body: Bytes, place: &Place, records: &mut Records, room: &mut Room) -> Taken {
-    let end = place.first + u64::from(place.count);
-    let mut position = place.first;
-    for entry in Entries::of(body) {
-        position = match entry {
-            Ok(entry) if entry.seq == position && position < records.next => position + 1,
-            Ok(entry) if entry.seq == position => {
+    for entry in Entries::of(body, place.first, place.count) {
+        match entry {
+            Ok(entry) if entry.seq < records.next => {}
+            Ok(entry) => {
                 let len = entry.header.len() + entry.body.len();
                 if (len > room.bytes || room.records == 0) && !records.entries.is_empty() {
                     return Taken::Full;
                 }
                 room.bytes = room.bytes.saturating_sub(len);
                 room.records = room.records.saturating_sub(1);
+                records.next = entry.seq + 1;
                 records.entries.push(entry);
-                records.next = position + 1;
-                position + 1
             }
-            Err(Broken::One) if position < records.next => position + 1,
-            Err(Broken::One) => return Taken::Damaged { to: position + 1 },
-            Ok(_) | Err(Broken::Rest) => break,
-        };
+            Err(lost) if lost.end <= records.next => {}
+            Err(lost) => return Taken::Damaged { to: lost.end },
+        }
     }
-    if records.next < end { Taken::Damaged { to: end } } else { Taken::All }
+    Taken::All
 }

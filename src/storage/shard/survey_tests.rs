@@ -1,7 +1,7 @@
 //! What operators are told of the files of shards: every lost record by its position, and nothing that is not lost.
 
 use super::{
-    tests::{DATA, OWNER, append, disk, on_device, read_all, reopen, sealed},
+    tests::{DATA, OWNER, append, disk, on_device, read_all, record_of, reopen, sealed},
     *,
 };
 use crate::storage::{
@@ -266,4 +266,29 @@ fn the_check_of_a_running_store_finds_every_damaged_byte_and_calls_nothing_damag
     disk.unlink(&files[1]).expect("gone");
     let Checked::Damage(damage) = reader.check(2, &at_once()) else { panic!("it is missing") };
     assert!(damage[0].what.starts_with("it cannot be read"), "{damage:?}");
+}
+
+#[test]
+fn a_record_inside_another_one_is_never_taken_for_one() {
+    let disk = disk(9);
+    let (mut writer, _) = reopen(&disk);
+    // The body of the first has what looks like the second and the third.
+    let inner = [record_of(1, 1, b"forged"), record_of(1, 2, b"forged")].concat();
+    let entries = [record_of(1, 0, &inner), record_of(1, 1, b"1"), record_of(1, 2, b"2")];
+    writer.append(&NewChunk { shard: 1, first: 0, first_ms: 1, last_ms: 1, entries: &entries }).expect("written");
+    writer.seal().expect("sealed");
+    let path = disk.files().pop().expect("a segment");
+    on_device(&disk, &path);
+    // Its len, its header's len, a byte of what is inside.
+    for at in [0, 1, 12, 15, 40] {
+        let disk = disk.fork();
+        disk.damage(&path, |bytes| bytes[file::HEADER_BYTES + chunk::HEADER_BYTES + at] ^= 0x41);
+        let (writer, _) = reopen(&disk);
+        let reader = writer.reader();
+        let lost = reader.read(1, 0, 9, 999).expect_err("damaged");
+        assert!(matches!(lost, ShardReadError::Lost { from: 0, to: 1 }), "{at}: {lost}");
+        let bodies: Vec<Bytes> =
+            reader.read(1, 1, 9, 999).expect("read").entries.into_iter().map(|entry| entry.body).collect();
+        assert_eq!(bodies, ["1", "2"], "{at}");
+    }
 }

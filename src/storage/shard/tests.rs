@@ -51,9 +51,12 @@ pub(super) fn reopen(disk: &SimDisk) -> (ShardWriter, Recovered) {
 
 /// A record as the log has it; its body says which it is.
 fn record(shard: u32, position: u64) -> Bytes {
+    record_of(shard, position, format!("{shard}/{position}/{}", "x".repeat((position % 90) as usize)).as_bytes())
+}
+
+pub(super) fn record_of(shard: u32, position: u64, body: &[u8]) -> Bytes {
     let mut frame = FrameBuilder::new(PartitionId(0), Epoch(Lsn(1)), Lsn(2), Timestamp(0));
-    let body = format!("{shard}/{position}/{}", "x".repeat((position % 90) as usize));
-    let at = frame.push(9, u64::from(shard), position, |_| {}, body.as_bytes());
+    let at = frame.push(9, u64::from(shard), position, |_| {}, body);
     let bytes = frame.as_bytes();
     Bytes::copy_from_slice(&bytes[at.offset as usize..(at.offset + at.len) as usize])
 }
