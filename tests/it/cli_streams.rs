@@ -316,6 +316,7 @@ async fn a_benchmark_finds_every_record_again_and_leaves_no_stream() {
         &["--mode", "put"][..],
         &["--mode", "put", "--batch", "10", "--ceiling"],
         &["--mode", "produce"],
+        &["--mode", "tail", "--rate", "200"],
         &["--mode", "read", "--records", "500"],
         &["--mode", "subscribe", "--records", "500", "--shards", "3"],
     ] {

@@ -31,6 +31,16 @@ impl Tally {
     pub(super) fn call(&mut self, messages: usize, took: Duration) {
         self.calls += 1;
         self.messages += messages as u64;
+        self.took(took);
+    }
+
+    /// Takes note of one message of a call that brought several, each with a time of its own.
+    pub(super) fn entry(&mut self, took: Duration) {
+        self.messages += 1;
+        self.took(took);
+    }
+
+    fn took(&mut self, took: Duration) {
         // It grows as far as it must; only a value beyond all reason is refused.
         let _ = self.latency_us.record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     }

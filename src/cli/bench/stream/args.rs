@@ -11,6 +11,8 @@ pub(crate) enum Mode {
     Put,
     /// Produce, one call a client, pipelined
     Produce,
+    /// PutRecords as with put, and one who follows the stream: calls take from a record's put until it is there
+    Tail,
     /// ReadShard from the oldest record on, one call after another in each client
     Read,
     /// SubscribeShard from the oldest record on, one call at a time in each client
@@ -30,7 +32,7 @@ pub(crate) struct StreamBenchArgs {
     /// Connections they share [default: 8, or one a client if those are fewer]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) connections: Option<u32>,
-    /// Records in one call or frame [default: put 1, produce 64, read 1000, subscribe as the server likes]
+    /// Records in one call or frame [default: put and tail 1, produce 64, read 1000, subscribe as the server likes]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) batch: Option<u32>,
     /// Bytes of a record's data
@@ -40,7 +42,7 @@ pub(crate) struct StreamBenchArgs {
     /// on demand, which has no limits]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) shards: Option<u32>,
-    /// Measure for this long (put, produce)
+    /// Measure for this long (put, produce, tail)
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = value::duration)]
     pub(super) duration: Duration,
     /// Before that, load for this long and count nothing
@@ -52,10 +54,10 @@ pub(crate) struct StreamBenchArgs {
     /// Records that one client has unacknowledged (produce)
     #[arg(long, value_name = "COUNT", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) window: u32,
-    /// Open loop: this many records a second, whether the server keeps up or not (put)
+    /// Open loop: this many records a second, whether the server keeps up or not (put, tail)
     #[arg(long, value_name = "RECORDS")]
     pub(super) rate: Option<f64>,
-    /// Also load a server in this process that stores nothing, and print the ratio
+    /// Also load a server in this process that stores nothing, and print the ratio (not tail)
     #[arg(long)]
     pub(super) ceiling: bool,
     /// Do everything this often and take the median
@@ -74,8 +76,11 @@ impl StreamBenchArgs {
         if self.size < HEADER_BYTES as u64 {
             return Err(Failure::usage(format!("--size must be at least {HEADER_BYTES}B")));
         }
-        if self.rate.is_some() && self.mode != Mode::Put {
-            return Err(Failure::usage("--rate goes with --mode put only"));
+        if self.rate.is_some() && !matches!(self.mode, Mode::Put | Mode::Tail) {
+            return Err(Failure::usage("--rate goes with --mode put and tail only"));
+        }
+        if self.ceiling && self.mode == Mode::Tail {
+            return Err(Failure::usage("--ceiling does not go with --mode tail: what is not stored is not read"));
         }
         if self.rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
             return Err(Failure::usage("--rate must be more than 0"));
@@ -97,7 +102,7 @@ impl StreamBenchArgs {
 
     pub(super) fn batch(&self) -> u32 {
         self.batch.unwrap_or(match self.mode {
-            Mode::Put => 1,
+            Mode::Put | Mode::Tail => 1,
             Mode::Produce => 64,
             Mode::Read | Mode::Subscribe => 1000,
         })

@@ -1,6 +1,9 @@
 //! What every client of a run shares.
 
-use super::args::StreamBenchArgs;
+use super::{
+    args::{Mode, StreamBenchArgs},
+    tail::Flights,
+};
 use crate::{
     cli::{
         bench::{clock::Window, ledger::Bodies},
@@ -8,6 +11,7 @@ use crate::{
     },
     proto::stream::v1::{RecordInput, stream_service_client::StreamServiceClient},
 };
+use std::{ops::Range, time::Instant};
 
 /// Partition keys of each client: enough that every shard gets its part.
 const KEYS: u64 = 64;
@@ -18,6 +22,8 @@ pub(super) struct Load {
     pub(super) stream: String,
     pub(super) bodies: Bodies,
     pub(super) window: Window,
+    /// Kept only for who follows.
+    pub(super) flights: Flights,
 }
 
 impl Load {
@@ -25,6 +31,13 @@ impl Load {
     pub(super) fn records(&self, client: u32, place: u64) -> Vec<RecordInput> {
         let places = place..place + u64::from(self.args.batch());
         places.map(|place| self.record(client, place)).collect()
+    }
+
+    /// Records set out.
+    pub(super) fn begin(&self, client: u32, places: Range<u64>, at: Instant) {
+        if self.args.mode == Mode::Tail {
+            self.flights.begin(client, places, at);
+        }
     }
 
     pub(super) fn record(&self, client: u32, place: u64) -> RecordInput {

@@ -1,6 +1,6 @@
 //! `forebay bench stream`.
 //!
-//! One file a way to load the server ([`put`], [`produce`], [`read`]); each client keeps its own tally. Every record says who put it
+//! One file a way to load the server ([`put`], [`produce`], [`read`], [`tail`]); each client keeps its own tally. Every record says who put it
 //! and in which place, so that the ledger can tell at the end what was lost, changed, doubled or overtaken in its shard.
 
 mod args;
@@ -13,6 +13,7 @@ mod read;
 mod report;
 mod round;
 mod run;
+mod tail;
 
 pub(crate) use args::StreamBenchArgs;
 pub(crate) use run::run;

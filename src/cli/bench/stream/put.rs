@@ -28,6 +28,7 @@ pub(super) async fn run(load: Arc<Load>, channel: Wire, index: u32) -> Tally {
         let place = tally.sent.next;
         let records = load.records(index, place);
         let count = records.len() as u64;
+        load.begin(index, place..place + count, due);
         let request = PutRecordsRequest { stream: load.stream.clone(), records, ..PutRecordsRequest::default() };
         let answer = streams.put_records(request).await;
         let done = now();

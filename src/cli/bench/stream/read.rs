@@ -35,7 +35,7 @@ pub(super) async fn run(load: Arc<Load>, ledger: Arc<Mutex<Ledger>>, channel: Wi
     for (number, shard) in shards {
         let read = match load.args.mode {
             Mode::Read => reader.pages(number, shard).await,
-            Mode::Subscribe | Mode::Put | Mode::Produce => reader.pushed(number, shard).await,
+            Mode::Subscribe | Mode::Put | Mode::Produce | Mode::Tail => reader.pushed(number, shard).await,
         };
         if let Err(status) = read {
             reader.tally.refused(&status);

@@ -58,11 +58,12 @@ impl Report {
         let mode = match self.mode {
             Mode::Put => "put",
             Mode::Produce => "produce",
+            Mode::Tail => "put and tail",
             Mode::Read => "read",
             Mode::Subscribe => "subscribe",
         };
         let batch = match self.mode {
-            Mode::Put | Mode::Produce | Mode::Read => format!("batch {}, ", self.batch),
+            Mode::Put | Mode::Produce | Mode::Tail | Mode::Read => format!("batch {}, ", self.batch),
             Mode::Subscribe => String::new(),
         };
         let how = match (args.reads(), self.rate) {

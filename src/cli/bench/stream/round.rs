@@ -6,6 +6,7 @@ use super::{
     load::{Load, client},
     produce, put,
     read::{self, Numbered},
+    tail::{self, Flights},
 };
 use crate::{
     cli::{
@@ -110,25 +111,50 @@ impl Target {
     }
 
     pub(super) async fn round(&self, args: &StreamBenchArgs) -> Result<Round, Failure> {
-        if args.reads() { self.reading(args).await } else { self.writing(args).await }
+        match args.mode {
+            Mode::Put | Mode::Produce => self.writing(args).await,
+            Mode::Tail => self.tailing(args).await,
+            Mode::Read | Mode::Subscribe => self.reading(args).await,
+        }
     }
 
     async fn writing(&self, args: &StreamBenchArgs) -> Result<Round, Failure> {
         let load = self.load(args, Window::after(args.warmup, args.duration));
+        let (tally, sent) = self.write(&load).await?;
+        let stores = self.pretended_shards.is_none();
+        let verdict = if stores && !args.no_verify { Some(self.verify(args, sent).await?) } else { None };
+        Ok(Round { tally, elapsed: args.duration, verdict })
+    }
+
+    async fn write(&self, load: &Arc<Load>) -> Result<(Tally, Vec<Sent>), Failure> {
         let mut clients = JoinSet::new();
-        for index in 0..args.clients {
+        for index in 0..load.args.clients {
             let (load, channel) = (load.clone(), self.channel(index as usize)?);
-            match args.mode {
-                Mode::Put => clients.spawn(async move { (index, put::run(load, channel, index).await) }),
+            match load.args.mode {
+                Mode::Put | Mode::Tail => clients.spawn(async move { (index, put::run(load, channel, index).await) }),
                 Mode::Produce | Mode::Read | Mode::Subscribe => {
                     clients.spawn(async move { (index, produce::run(load, channel, index).await) })
                 }
             };
         }
-        let (tally, sent) = join(clients, args.clients).await?;
-        let stores = self.pretended_shards.is_none();
-        let verdict = if stores && !args.no_verify { Some(self.verify(args, sent).await?) } else { None };
-        Ok(Round { tally, elapsed: args.duration, verdict })
+        join(clients, load.args.clients).await
+    }
+
+    /// What counts is when the records are there, not when they are put.
+    async fn tailing(&self, args: &StreamBenchArgs) -> Result<Round, Failure> {
+        let load = self.load(args, Window::after(args.warmup, args.duration));
+        let mut follower = JoinSet::new();
+        follower.spawn(tail::run(load.clone(), self.channel(0)?));
+        let (put, sent) = self.write(&load).await?;
+        load.flights.all_put(sent.iter().map(|sent| sent.next - sent.unsure.len() as u64).sum());
+        let followed = follower.join_next().await.ok_or_else(|| Failure::failed("nobody followed"))?;
+        let (mut tally, seen) = followed.map_err(|error| Failure::failed(error.to_string()))?;
+        for (reason, count) in put.errors {
+            *tally.errors.entry(reason).or_default() += count;
+        }
+        let mut ledger = Ledger::new(true, sent);
+        seen.into_iter().for_each(|(shard, read)| ledger.saw(shard, read));
+        Ok(Round { tally, elapsed: args.duration, verdict: Some(ledger.verdict()) })
     }
 
     async fn reading(&self, args: &StreamBenchArgs) -> Result<Round, Failure> {
@@ -171,6 +197,6 @@ impl Target {
 
     fn load(&self, args: &StreamBenchArgs, window: Window) -> Arc<Load> {
         let (stream, bodies) = (self.stream.clone(), self.bodies.clone());
-        Arc::new(Load { args: args.clone(), stream, bodies, window })
+        Arc::new(Load { args: args.clone(), stream, bodies, window, flights: Flights::default() })
     }
 }

@@ -67,7 +67,8 @@ fn a_refusal_is_counted_and_the_run_does_not_hold() {
 
 #[test]
 fn impossible_loads_are_refused_before_anything_is_created() {
-    for line in ["--size 15B", "--mode read --rate 5", "--rate 0", "--mode produce --window 8"] {
+    for line in ["--size 15B", "--mode read --rate 5", "--rate 0", "--mode produce --window 8", "--mode tail --ceiling"]
+    {
         assert!(args(line).check().is_err(), "{line}");
     }
 }
