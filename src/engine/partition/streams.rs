@@ -317,7 +317,9 @@ impl Worker {
     }
 
     pub(super) fn set_stream_timer(&mut self, stream: StreamId) {
-        let soonest = self.now() + REST;
+        // What is due soon is not put off by whoever asks meanwhile: else a stream that is asked all the time would rest for ever.
+        let rested = self.now() + REST;
+        let soonest = self.stream_timers.get(stream).map_or(rested, |due| due.min(rested));
         let deadline = self.state.streams.get(&stream).and_then(StreamState::deadline);
         self.stream_timers.set(stream, deadline.map(|deadline| deadline.max(soonest)));
     }

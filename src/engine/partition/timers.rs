@@ -34,6 +34,10 @@ impl<Id: Copy + Ord + Hash> Timers<Id> {
         }
     }
 
+    pub(crate) fn get(&self, id: Id) -> Option<Timestamp> {
+        self.by_id.get(&id).copied()
+    }
+
     /// Takes one whose time has come.
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Id> {
         let (when, id) = *self.by_time.first()?;
