@@ -183,6 +183,18 @@ async fn limits_refuse_single_records_and_a_stream_that_goes_takes_its_files_alo
 }
 
 #[tokio::test]
+async fn a_stream_that_goes_does_so_however_often_it_is_asked() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start_with(&small(dir.path()));
+    let handle = stream(&engine, "s", 1).await;
+    let delete = |view: &View<'_>| Ok(vec![view.stream.delete(view.now, &Default::default())?]);
+    change(&engine, &handle, delete).await.expect("asked").expect("deleted");
+    let gone = async { while engine.ask_stream(&handle, |_| ()).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(60), gone).await.expect("it goes within a minute");
+    engine.close();
+}
+
+#[tokio::test]
 async fn keys_keep_their_order_through_splits_merges_and_restarts() {
     let dir = tempfile::tempdir().expect("tempdir");
     let mut engine = start_with(&small(dir.path()));
