@@ -7,7 +7,7 @@ use super::{
 use crate::storage::{
     file_error::at,
     log::{Pace, StoredEntry},
-    shard::{self, Damage, DamageKind, Mend, SegmentFacts, StreamFiles},
+    shard::{self, Damage, DamageKind, Mend, Part, SegmentFacts, StreamFiles},
 };
 use bytes::Bytes;
 use std::{
@@ -110,7 +110,7 @@ impl Stopped {
 
     pub(super) fn stream_problems(&self, facts: &StreamFacts) -> Vec<Problem> {
         let files = self.files_of(facts.stream);
-        let partition = facts.segments.iter().find_map(|segment| segment.partition).unwrap_or_default();
+        let partition = facts.segments.iter().find_map(|segment| segment.partition);
         let mut problems = Vec::new();
         for segment in &facts.segments {
             let number = segment.number;
@@ -119,8 +119,10 @@ impl Stopped {
                     DamageKind::Records | DamageKind::Hole => (true, Remedy::KeepCopy),
                     DamageKind::Foreign => (true, Remedy::SetAside),
                     DamageKind::Torn => (false, Remedy::Nothing),
+                    // A header with a wrong partition would make the segment somebody else's; without one it is read.
+                    DamageKind::Frame(Part::Header) if partition.is_none() => (false, Remedy::Nothing),
                     DamageKind::Frame(part) => {
-                        let offset = offsets.start;
+                        let (partition, offset) = (partition.unwrap_or_default(), offsets.start);
                         (false, Remedy::Mend(Mend { stream: facts.stream, number, partition, part, offset }))
                     }
                 };

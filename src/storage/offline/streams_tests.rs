@@ -184,3 +184,22 @@ fn a_dump_shows_the_records_that_the_filter_accepts_and_ends_when_told() {
     let other = RecordFilter { stream: Some(7), ..RecordFilter::default() };
     assert_eq!(dumped(&place, &other, usize::MAX), []);
 }
+
+#[test]
+fn a_header_is_not_written_again_when_no_segment_says_which_partition_it_had() {
+    let place = filled();
+    [1, 2, 3].into_iter().for_each(|number| place.flip(&name(number), 20));
+    place.flip(&name(3), place.read(&name(3)).len() - 70);
+    let before = [1, 2, 3].map(|number| place.read(&name(number)));
+    let found = place.verify();
+    let headers: Vec<_> = found.problems.iter().filter(|problem| problem.offsets.start == 0).collect();
+    assert!(headers.len() == 3 && headers.iter().all(|problem| problem.remedy == Remedy::Nothing), "{found:?}");
+    place.repair();
+    assert_eq!([1, 2, 3].map(|number| place.read(&name(number))), before);
+    let owner =
+        Owner { store_uuid: place.stopped().identity().uuid.into_bytes(), stream: STREAM, partition: PartitionId(1) };
+    let rule = SegmentRule { bytes: 1 << 20, age: Duration::from_secs(3600) };
+    let (writer, recovered) =
+        shard::open(Arc::new(SysIo), place.path(), owner, rule, Box::new(Counting(3))).expect("opened");
+    assert_eq!((recovered.strangers, writer.next(0), writer.next(1)), (vec![], Some(12), Some(12)));
+}
