@@ -25,6 +25,7 @@ mod grpc_streams;
 mod grpc_unary;
 mod grpc_walk;
 mod kinesis;
+mod kinesis_channels;
 mod kinesis_queues;
 mod limits;
 mod policies;
