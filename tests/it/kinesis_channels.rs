@@ -1,10 +1,11 @@
-//! By the protocol of Kinesis: channels, which there are none of.
+//! By the protocol of Kinesis: channels, which there are none of, and streams that spread their records.
 
 use crate::{
     broker::start_dev,
-    kinesis::{done, refused, stream},
+    kinesis::{active, done, refused, stream},
 };
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 const STREAM: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
 const CHANNEL: &str = "arn:aws:kinesis:us-east-1:000000000000:channel/c";
@@ -55,5 +56,64 @@ async fn no_channel_is_made_and_what_is_asked_of_one_finds_none() {
             ("ResourceNotFoundException", "Channel c under account 000000000000 not found.")
         );
     }
+    broker.end().await;
+}
+
+async fn strategy(broker: &crate::broker::TestBroker) -> Value {
+    let found = done(broker, "DescribeStreamSummary", json!({"StreamName": "a"})).await;
+    found["StreamDescriptionSummary"]["RecordDistributionStrategy"].clone()
+}
+
+#[tokio::test]
+async fn a_stream_that_spreads_its_records_needs_no_keys_and_keeps_those_it_gets() {
+    let broker = start_dev(120_000).await;
+    stream(&broker, "s", 1).await;
+    let auto = json!({
+        "StreamName": "a",
+        "StreamModeDetails": {"StreamMode": "ON_DEMAND"},
+        "RecordDistributionStrategy": "AUTO",
+    });
+    done(&broker, "CreateStream", auto).await;
+    active(&broker, "a").await;
+    assert_eq!(strategy(&broker).await, "AUTO");
+    // One key, and no key: all shards have some of them.
+    let keyed: Vec<_> = (0..20).map(|_| json!({"PartitionKey": "k", "Data": "", "ExplicitHashKey": "0"})).collect();
+    let keyless: Vec<_> = (0..20).map(|_| json!({"Data": ""})).collect();
+    for records in [keyed, keyless] {
+        let put = done(&broker, "PutRecords", json!({"StreamName": "a", "Records": records})).await;
+        assert_eq!(put["FailedRecordCount"], 0, "{put}");
+        let shards: BTreeSet<_> =
+            put["Records"].as_array().unwrap().iter().map(|put| put["ShardId"].to_string()).collect();
+        assert_eq!(shards.len(), 4);
+    }
+    let put = done(&broker, "PutRecord", json!({"StreamName": "a", "Data": "YQ=="})).await;
+    let asked = json!({
+        "StreamName": "a",
+        "ShardId": put["ShardId"],
+        "ShardIteratorType": "AT_SEQUENCE_NUMBER",
+        "StartingSequenceNumber": put["SequenceNumber"],
+    });
+    let from = done(&broker, "GetShardIterator", asked).await;
+    let read = done(&broker, "GetRecords", json!({"ShardIterator": from["ShardIterator"]})).await;
+    assert_eq!((&read["Records"][0]["Data"], read["Records"][0].get("PartitionKey")), (&json!("YQ=="), None));
+
+    let by_key = json!({"StreamARN": STREAM.replace("stream/s", "stream/a"), "RecordDistributionStrategy": "USER_PARTITION_KEY"});
+    done(&broker, "UpdateStreamRecordDistributionStrategy", by_key).await;
+    active(&broker, "a").await;
+    assert_eq!(strategy(&broker).await, "USER_PARTITION_KEY");
+    for name in ["a", "s", "nowhere"] {
+        let (kind, text) = refused(&broker, "PutRecord", json!({"StreamName": name, "Data": ""})).await;
+        assert_eq!(kind, "ValidationException");
+        assert!(
+            text.contains("Value null at 'partitionKey' failed to satisfy constraint: Member must not be null"),
+            "{text}"
+        );
+    }
+    let input = json!({"StreamARN": STREAM, "RecordDistributionStrategy": "AUTO"});
+    let (kind, text) = refused(&broker, "UpdateStreamRecordDistributionStrategy", input).await;
+    assert!(kind == "ValidationException" && text.contains("is in Provisioned mode"), "{kind}: {text}");
+    let input = json!({"StreamName": "p", "ShardCount": 1, "RecordDistributionStrategy": "AUTO"});
+    let (kind, text) = refused(&broker, "CreateStream", input).await;
+    assert!(kind == "ValidationException" && text.contains("only for streams in ON_DEMAND mode"), "{kind}: {text}");
     broker.end().await;
 }

@@ -139,6 +139,7 @@ actions! {
     UpdateRecordsVisibility = "kinesis:UpdateQueueRecordsVisibility", Owner, Stream, Uses;
     UpdateShardCount = "kinesis:UpdateShardCount", Owner, Stream, Changes;
     UpdateStreamMode = "kinesis:UpdateStreamMode", Owner, Stream, Changes;
+    UpdateStreamRecordDistributionStrategy = "kinesis:UpdateStreamRecordDistributionStrategy", Owner, Stream, Changes;
     UpdateStreamWarmThroughput = "kinesis:UpdateStreamWarmThroughput", Owner, Stream, Changes;
     JoinGroup = "forebay:JoinGroup", Shared, Stream, Uses;
     GetGroup = "forebay:GetGroup", Owner, Stream, Uses;

@@ -80,6 +80,7 @@ operations! {
     "UpdateQueueRecordsVisibility" => queue_records::update_visibility;
     "UpdateShardCount" => streams::update_count;
     "UpdateStreamMode" => settings::update_mode;
+    "UpdateStreamRecordDistributionStrategy" => settings::update_distribution;
     "UpdateStreamWarmThroughput" => settings::update_warm_throughput;
 }
 
