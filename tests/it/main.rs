@@ -27,6 +27,7 @@ mod grpc_unary;
 mod grpc_walk;
 mod kinesis;
 mod kinesis_cbor;
+mod kinesis_channels;
 mod kinesis_lives;
 mod kinesis_queues;
 mod kinesis_quotas;

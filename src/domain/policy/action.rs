@@ -16,7 +16,7 @@ pub enum Reach {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Queue,
-    /// Or a queue over one.
+    /// Or what stands on one: a queue, a channel.
     Stream,
     /// Of leases.
     Table,
@@ -87,15 +87,18 @@ actions! {
     AcknowledgeDeadLetterRecords = "kinesis:AcknowledgeDeadLetterQueueRecords", Owner, Stream, Uses;
     AcknowledgeRecords = "kinesis:AcknowledgeQueueRecords", Owner, Stream, Uses;
     AddTagsToStream = "kinesis:AddTagsToStream", Owner, Stream, Changes;
+    CreateChannel = "kinesis:CreateChannel", Owner, Stream, Changes;
     CreateStreamQueue = "kinesis:CreateQueue", Owner, Stream, Changes;
     CreateStream = "kinesis:CreateStream", Owner, Stream, Changes;
     DecreaseStreamRetentionPeriod = "kinesis:DecreaseStreamRetentionPeriod", Owner, Stream, Changes;
     DeleteResourcePolicy = "kinesis:DeleteResourcePolicy", Owner, Stream, Changes;
+    DeleteChannel = "kinesis:DeleteChannel", Owner, Stream, Changes;
     DeleteStreamQueue = "kinesis:DeleteQueue", Owner, Stream, Changes;
     DeleteStream = "kinesis:DeleteStream", Owner, Stream, Changes;
     DeregisterStreamConsumer = "kinesis:DeregisterStreamConsumer", Owner, Stream, Changes;
     DescribeAccountSettings = "kinesis:DescribeAccountSettings", Owner, Namespace, Uses;
     DescribeLimits = "kinesis:DescribeLimits", Owner, Namespace, Uses;
+    DescribeChannel = "kinesis:DescribeChannel", Owner, Stream, Uses;
     DescribeStreamQueue = "kinesis:DescribeQueue", Owner, Stream, Uses;
     DescribeStream = "kinesis:DescribeStream", Shared, Stream, Uses;
     DescribeStreamConsumer = "kinesis:DescribeStreamConsumer", Shared, Stream, Uses;
@@ -106,6 +109,7 @@ actions! {
     GetResourcePolicy = "kinesis:GetResourcePolicy", Owner, Stream, Uses;
     GetShardIterator = "kinesis:GetShardIterator", Shared, Stream, Uses;
     IncreaseStreamRetentionPeriod = "kinesis:IncreaseStreamRetentionPeriod", Owner, Stream, Changes;
+    ListChannels = "kinesis:ListChannels", Owner, Namespace, Uses;
     ListStreamQueues = "kinesis:ListQueues", Owner, Namespace, Uses;
     ListShards = "kinesis:ListShards", Shared, Stream, Uses;
     ListStreamConsumers = "kinesis:ListStreamConsumers", Owner, Stream, Uses;
@@ -130,10 +134,12 @@ actions! {
     UpdateAccountSettings = "kinesis:UpdateAccountSettings", Owner, Namespace, Changes;
     UpdateDeadLetterRecordsVisibility = "kinesis:UpdateDeadLetterQueueRecordsVisibility", Owner, Stream, Uses;
     UpdateMaxRecordSize = "kinesis:UpdateMaxRecordSize", Owner, Stream, Changes;
+    UpdateChannel = "kinesis:UpdateChannel", Owner, Stream, Changes;
     UpdateStreamQueue = "kinesis:UpdateQueue", Owner, Stream, Changes;
     UpdateRecordsVisibility = "kinesis:UpdateQueueRecordsVisibility", Owner, Stream, Uses;
     UpdateShardCount = "kinesis:UpdateShardCount", Owner, Stream, Changes;
     UpdateStreamMode = "kinesis:UpdateStreamMode", Owner, Stream, Changes;
+    UpdateStreamRecordDistributionStrategy = "kinesis:UpdateStreamRecordDistributionStrategy", Owner, Stream, Changes;
     UpdateStreamWarmThroughput = "kinesis:UpdateStreamWarmThroughput", Owner, Stream, Changes;
     JoinGroup = "forebay:JoinGroup", Shared, Stream, Uses;
     GetGroup = "forebay:GetGroup", Owner, Stream, Uses;

@@ -7,7 +7,7 @@ use super::{
     error::{Field, StreamError},
     event::{Change, Event, SettingsChanged},
     machine::Stream,
-    settings::{Encryption, Mode, Settings, ShardMetrics, Tags},
+    settings::{Distribution, Encryption, Mode, Settings, ShardMetrics, Tags},
     tags,
 };
 use crate::base::{limits, time::Timestamp};
@@ -57,6 +57,15 @@ impl Stream {
         }
         let mode = Mode::OnDemand { warm_throughput: mib_per_second };
         Ok(self.updating(now, Change::Other, Settings { mode, ..self.settings.clone() }))
+    }
+
+    /// Changes who says where records go. What is stored stays where it is.
+    pub fn set_distribution(&self, now: Timestamp, distribution: Distribution) -> Result<Event, StreamError> {
+        self.check_active(now)?;
+        if self.settings.mode == Mode::Provisioned {
+            return Err(StreamError::Provisioned);
+        }
+        Ok(self.updating(now, Change::Other, Settings { distribution, ..self.settings.clone() }))
     }
 
     pub fn set_record_bytes_max(&self, now: Timestamp, bytes: u32) -> Result<Event, StreamError> {

@@ -4,7 +4,7 @@ use super::{
     error::{Field, StreamError},
     event::{Created, Event},
     machine::Stream,
-    settings::{Encryption, Mode, Settings, Status},
+    settings::{Distribution, Encryption, Mode, Settings, Status},
     tags,
 };
 use crate::base::{id::PartitionId, limits, time::Timestamp};
@@ -66,6 +66,9 @@ impl Stream {
 fn check_settings(settings: &Settings) -> Result<(), StreamError> {
     check_retention(settings.retention)?;
     check_record_bytes(settings.record_bytes_max)?;
+    if settings.distribution == Distribution::Auto && !settings.spreads_records() {
+        return Err(StreamError::Provisioned);
+    }
     if let Mode::OnDemand { warm_throughput } = settings.mode {
         check_warm_throughput(warm_throughput)?;
     }

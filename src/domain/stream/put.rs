@@ -11,7 +11,7 @@ use crate::base::time::Timestamp;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Put {
-    /// Of the partition key, or the explicit one.
+    /// Of the partition key, or the explicit one; where the stream spreads its records, any.
     pub hash: HashKey,
     /// Of the data and the partition key together.
     pub bytes: u32,

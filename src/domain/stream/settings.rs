@@ -80,11 +80,22 @@ fn bit(metric: ShardMetric) -> u8 {
     1 << metric as u8
 }
 
+/// Who says where a record goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Distribution {
+    /// Its partition key.
+    #[default]
+    UserKey,
+    /// The stream, evenly; the key is kept and says nothing, and there may be none. Only while it is on-demand.
+    Auto,
+}
+
 pub type Tags = BTreeMap<Arc<str>, Arc<str>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub mode: Mode,
+    pub distribution: Distribution,
     pub retention: Duration,
     /// Of the data and the partition key together.
     pub record_bytes_max: u32,
@@ -95,10 +106,18 @@ pub struct Settings {
     pub policy: Option<Arc<str>>,
 }
 
+impl Settings {
+    /// Whether records go wherever there is room, and need no partition key.
+    pub fn spreads_records(&self) -> bool {
+        matches!((self.mode, self.distribution), (Mode::OnDemand { .. }, Distribution::Auto))
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             mode: Mode::Provisioned,
+            distribution: Distribution::UserKey,
             retention: limits::STREAM_RETENTION_MIN,
             record_bytes_max: limits::RECORD_BYTES_MIN,
             encryption: Encryption::None,

@@ -113,7 +113,11 @@ impl Worker {
             return Ok(PutRecord { stored: None, deduplicated: true });
         }
         let bytes = u32::try_from(record.size()).unwrap_or(u32::MAX);
-        let appended = state.stream.put(now, &Put { hash: record.hash, bytes, after: record.after })?;
+        if record.partition_key.is_empty() && !state.stream.settings().spreads_records() {
+            return Err(Refusal::invalid("partition_key", "the record has no partition key").into());
+        }
+        let hash = state.place(record.hash);
+        let appended = state.stream.put(now, &Put { hash, bytes, after: record.after })?;
         state.handle.feed.throttle().write(now, appended.shard, bytes.into())?;
         let settings = state.stream.settings();
         let encrypted = matches!(settings.encryption, Encryption::Key { .. });

@@ -75,8 +75,8 @@ impl Shown {
 pub(super) enum Found {
     /// Places in the log, and the second that the shard's numbers begin with.
     Log { places: Vec<Place>, created: u64 },
-    /// A segment has it.
-    Segments { reader: Arc<ShardReader>, created: u64 },
+    /// A segment has it, or had it until it was too old; the log has what comes from `log_from` on.
+    Segments { reader: Arc<ShardReader>, created: u64, log_from: u64 },
     /// Nothing yet.
     Nothing,
     /// Nothing ever again.
@@ -154,7 +154,9 @@ impl Feed {
         }
         if index < shown.tail.first() {
             return match &inner.segments {
-                Some(reader) => Found::Segments { reader: reader.clone(), created: shown.created },
+                Some(reader) => {
+                    Found::Segments { reader: reader.clone(), created: shown.created, log_from: shown.tail.first() }
+                }
                 None => Found::Nothing,
             };
         }

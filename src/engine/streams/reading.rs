@@ -82,8 +82,8 @@ impl Reading {
                 Found::NoShard => return Err(no_shard(stream, cursor.shard)),
                 Found::End(children) => return Ok(ReadBatch { ended: Some(children), ..batch }),
                 Found::Log { places, created } => (created, self.in_log(stream.partition(), index, &places).await?),
-                Found::Segments { reader, created } => {
-                    (created, self.in_segments(reader, cursor.shard, index, wanted).await?)
+                Found::Segments { reader, created, log_from } => {
+                    (created, self.in_segments(reader, cursor.shard, index, log_from, wanted).await?)
                 }
             };
             match looked {
@@ -191,9 +191,19 @@ impl Reading {
         reader: Arc<ShardReader>,
         shard: ShardId,
         index: u64,
+        log_from: u64,
         most: Most,
     ) -> Result<Looked, Refusal> {
-        match self.blocking(move || reader.read(shard.0, index, most.records, most.bytes)).await? {
+        let read = move || match reader.read(shard.0, index, most.records, most.bytes) {
+            Ok(records) if records.entries.is_empty() => match reader.first(shard.0)? {
+                // No segment has anything of the shard any more: what is left is in the log.
+                0 => Err(ShardReadError::Trimmed { first: log_from }),
+                first if first > index => Err(ShardReadError::Trimmed { first }),
+                _ => Ok(records),
+            },
+            read => read,
+        };
+        match self.blocking(read).await? {
             Ok(records) if records.entries.is_empty() => Ok(Looked::Moved),
             Ok(records) => Ok(Looked::Entries(records.entries)),
             Err(ShardReadError::Trimmed { first }) => Ok(Looked::Trimmed { first }),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 /// A record to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRecord {
+    /// Empty: there is none, which only a stream that spreads its records takes.
     pub partition_key: Arc<str>,
     /// Of the partition key, or the explicit one.
     pub hash: HashKey,

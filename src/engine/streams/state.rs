@@ -20,6 +20,7 @@ use crate::{
             acks::{self, StreamQueue},
             event::{Appended, Event},
             groups::{self, Group},
+            hash::HashKey,
             settings::Status,
             throttle::ShardLimits,
         },
@@ -42,6 +43,8 @@ pub(crate) struct StreamState {
     pub(crate) queues: Queues,
     pub(crate) groups: Groups,
     pub(crate) producers: Producers,
+    /// Where the last record went that the stream spread.
+    spread: u128,
     /// How many records of producers came: their age.
     produced: u64,
     pub(crate) handle: Arc<StreamHandle>,
@@ -81,6 +84,7 @@ impl StreamState {
             queues: Queues::new(),
             groups: Groups::new(),
             producers: Producers::default(),
+            spread: 0,
             produced: 0,
             handle: Arc::new(handle),
             gone_at: None,
@@ -147,6 +151,17 @@ impl StreamState {
         if let Some((id, sequence)) = producer {
             self.note_producer(id, sequence);
         }
+    }
+
+    /// Where a record goes: by its key, or where the stream spreads them, by steps of the golden section, which fill the
+    /// space of keys evenly.
+    pub(crate) fn place(&mut self, hash: HashKey) -> HashKey {
+        const STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+        if !self.stream.settings().spreads_records() {
+            return hash;
+        }
+        self.spread = self.spread.wrapping_add(STEP);
+        HashKey(self.spread)
     }
 
     /// A queue on the stream, with its name.

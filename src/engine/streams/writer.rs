@@ -418,10 +418,9 @@ fn trimmed(
     shard: ShardId,
 ) -> io::Result<Option<Trimmed>> {
     let first = reader.first(shard.0).map_err(io::Error::other)?;
-    if first == 0 {
-        return Ok(None);
-    }
     let stored = match reader.read(shard.0, first, 1, 0) {
+        // All that is left of the shard may be in the log.
+        _ if first == 0 => None,
         Ok(records) => records.entries.into_iter().next(),
         Err(error) => {
             tracing::warn!(%error, "the first record that is left cannot be read");
@@ -439,6 +438,7 @@ fn trimmed(
             tracing::warn!(%error, "the first record that is left cannot be read");
             Trimmed { shard, below: index, bytes: None }
         }
+        None if first == 0 => return Ok(None),
         None => Trimmed { shard, below: first, bytes: None },
     }))
 }

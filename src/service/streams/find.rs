@@ -1,7 +1,11 @@
 //! Which stream a call is about, and whether the caller may.
 
 use crate::{
-    base::{name::NameError, reason::Refusal, stream_name::StreamPath},
+    base::{
+        name::{NameError, Namespace},
+        reason::Refusal,
+        stream_name::StreamPath,
+    },
     domain::policy::request::Tags,
     service::{
         authorise::{Action, Resource},
@@ -54,6 +58,21 @@ impl Broker {
     /// `ACCESS_DENIED`.
     pub fn authorise_account(&self, caller: &Caller, action: Action) -> Result<(), Refusal> {
         self.namespace_for(caller, action, "").map(|_| ())
+    }
+
+    /// Whether the caller may do that to a channel, which there is none of; its ARN ends with `resource`.
+    ///
+    /// # Errors
+    ///
+    /// `ACCESS_DENIED`.
+    pub fn authorise_channel(
+        &self,
+        caller: &Caller,
+        action: Action,
+        namespace: &Namespace,
+        resource: &str,
+    ) -> Result<(), Refusal> {
+        self.authorise(caller, action, Resource::Part("kinesis", namespace, resource))
     }
 
     /// Streams of a namespace whose names start with `prefix`, by name, behind `after`.

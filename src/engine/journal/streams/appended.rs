@@ -18,6 +18,7 @@ pub(crate) struct AppendedHeader<'a> {
     pub(crate) arrival: Timestamp,
     /// Bytes of all records of the shard up to here, also of those that are gone.
     pub(crate) bytes_total: u64,
+    /// Empty: the producer gave none.
     pub(crate) partition_key: &'a str,
     /// The stream said so when the record came.
     pub(crate) encrypted: bool,
@@ -41,7 +42,7 @@ impl<'a> AppendedHeader<'a> {
     }
 
     pub(crate) fn decode(header: &'a [u8]) -> Result<Self, DecodeError> {
-        let (mut fields, mut producer, mut sequence) = (Self::default(), None, 0);
+        let (mut fields, mut key, mut producer, mut sequence) = (Self::default(), None, None, 0);
         let mut rest = header;
         while !rest.is_empty() {
             let (field, kind) = decode_key(&mut rest)?;
@@ -49,17 +50,16 @@ impl<'a> AppendedHeader<'a> {
                 1 => fields.shard = ShardId(small_number(kind, &mut rest)?),
                 2 => fields.arrival = Timestamp(number(kind, &mut rest)?),
                 3 => fields.bytes_total = number(kind, &mut rest)?,
-                4 => fields.partition_key = text(kind, &mut rest)?,
+                4 => key = Some(text(kind, &mut rest)?),
                 5 => fields.encrypted = number(kind, &mut rest)? != 0,
                 6 => producer = Some(text(kind, &mut rest)?),
                 7 => sequence = number(kind, &mut rest)?,
                 _ => skip_field(kind, field, &mut rest, DecodeContext::default())?,
             }
         }
-        if fields.partition_key.is_empty() {
-            return Err(DecodeError::Missing("partition key"));
-        }
-        Ok(Self { producer: producer.map(|producer| (producer, sequence)), ..fields })
+        // An empty one is written too.
+        let partition_key = key.ok_or(DecodeError::Missing("partition key"))?;
+        Ok(Self { partition_key, producer: producer.map(|producer| (producer, sequence)), ..fields })
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     domain::stream::{
         SequenceNumber, ShardId,
         hash::{HashKey, HashRange},
-        settings::{Encryption, Mode, Settings, ShardMetrics, Tags},
+        settings::{Distribution, Encryption, Mode, Settings, ShardMetrics, Tags},
     },
     engine::journal::DecodeError,
     proto::storage::v1 as wire,
@@ -47,6 +47,7 @@ pub(super) fn settings_to(settings: &Settings) -> wire::StreamSettings {
         metrics: settings.metrics.0.into(),
         tags: tags_to(&settings.tags),
         policy: settings.policy.as_ref().map(ToString::to_string),
+        spreads_records: settings.distribution == Distribution::Auto,
     }
 }
 
@@ -57,6 +58,7 @@ pub(super) fn settings_from(settings: Option<wire::StreamSettings>) -> Result<Se
             None => Mode::Provisioned,
             Some(warm_throughput) => Mode::OnDemand { warm_throughput },
         },
+        distribution: if settings.spreads_records { Distribution::Auto } else { Distribution::UserKey },
         retention: Duration::from_millis(settings.retention_ms),
         record_bytes_max: settings.record_bytes_max,
         encryption: settings.key_id.map_or(Encryption::None, |id| Encryption::Key { id: id.into() }),

@@ -19,7 +19,7 @@ use crate::{
         event::{Change as Kind, Created, Event, Opened, Resharded, SettingsChanged},
         groups::{self, Group, MemberId},
         hash::{HashKey, HashRange},
-        settings::{Encryption, Mode, Settings, ShardMetric, ShardMetrics},
+        settings::{Distribution, Encryption, Mode, Settings, ShardMetric, ShardMetrics},
     },
     engine::{
         journal::DecodeError,
@@ -55,6 +55,7 @@ fn number(shard: ShardId, index: u64) -> SequenceNumber {
 fn rich_settings() -> Settings {
     Settings {
         mode: Mode::OnDemand { warm_throughput: 12 },
+        distribution: Distribution::Auto,
         retention: Duration::from_hours(48),
         record_bytes_max: 10_485_760,
         encryption: Encryption::Key { id: "alias/key".into() },

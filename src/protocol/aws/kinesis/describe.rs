@@ -11,7 +11,7 @@ use crate::{
     domain::stream::{
         Shard, ShardId, Stream,
         list::Filter,
-        settings::{Encryption, Mode, Settings, Status},
+        settings::{Distribution, Encryption, Mode, Settings, Status},
     },
     protocol::aws::{
         fault::Fault,
@@ -109,11 +109,16 @@ pub(super) async fn describe_summary(call: &Call, input: &Value<'_>) -> Result<O
             Mode::OnDemand { warm_throughput } if warm_throughput > 0 => Some(warm_throughput_of(warm_throughput)),
             Mode::OnDemand { .. } | Mode::Provisioned => None,
         };
+        let strategy = matches!(settings.mode, Mode::OnDemand { .. }).then_some(match settings.distribution {
+            Distribution::Auto => "AUTO",
+            Distribution::UserKey => "USER_PARTITION_KEY",
+        });
         common(&path, view.stream.created_at(), view.stream.status(view.now), settings)
             .with("OpenShardCount", view.stream.open_shards())
             .with("ConsumerCount", view.stream.consumers(view.now).count())
             .maybe("WarmThroughput", warm)
             .with("MaxRecordSizeInKiB", settings.record_bytes_max / 1024)
+            .maybe("RecordDistributionStrategy", strategy)
             .with("QueueCount", view.queues.len())
             .with("ChannelCount", 0_u32)
     };

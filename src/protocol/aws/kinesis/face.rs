@@ -5,7 +5,7 @@ use super::{
     cbor,
     convert::convert,
     fault::{self, Encoding},
-    shape,
+    put, shape,
     table::{self, Operation},
     validate::validate,
 };
@@ -128,7 +128,7 @@ impl Asked<'_> {
         let caller = access::caller(self.face, self.parts, &received, Service::Kinesis, self.connection);
         let call = self.call(operation, caller.map_err(fault::translated)?);
         let input = convert(input, shape, self.encoding)?;
-        validate(&input, shape)?;
+        validate(&input, shape, put::keys(&call, operation.name, &input))?;
         (operation.handler)(&call, &input).await
     }
 

@@ -4,7 +4,9 @@ use super::{
     call::{Call, Outcome},
     fault::{self, DRY_RUN},
     read::encryption,
-    target, words,
+    target,
+    validate::Keys,
+    words,
 };
 use crate::{
     domain::stream::{
@@ -23,6 +25,19 @@ use crate::{
 
 /// The most that one request may bring, keys included.
 const REQUEST_BYTES_MAX: usize = 10 << 20;
+
+/// Whether the records of a call need partition keys. Only of one that lacks some is the stream looked at, and only for
+/// somebody who may put.
+pub(super) fn keys(call: &Call, operation: &str, input: &Value<'_>) -> Keys {
+    let lacks = |record: &Value<'_>| record.member("PartitionKey").is_none();
+    let action = match operation {
+        "PutRecord" if lacks(input) => Action::PutRecord,
+        "PutRecords" if input.items("Records").iter().any(lacks) => Action::PutRecords,
+        _ => return Keys::Needed,
+    };
+    let spreads = target::stream(call, input, action).is_ok_and(|stream| stream.notes().settings.spreads_records());
+    if spreads { Keys::Optional } else { Keys::Needed }
+}
 
 pub(super) async fn put_record(call: &Call, input: &Value<'_>) -> Result<Outcome, Fault> {
     let stream = target::stream(call, input, Action::PutRecord)?;
@@ -76,6 +91,7 @@ pub(super) fn dry_run(input: &Value<'_>) -> Result<(), Fault> {
 fn record(stream: &StreamHandle, entry: &Value<'_>) -> Result<NewRecord, Fault> {
     let key = entry.text("PartitionKey").unwrap_or_default();
     let hash = match entry.text("ExplicitHashKey") {
+        _ if stream.notes().settings.spreads_records() => HashKey::MIN,
         Some(text) => HashKey::parse(text).map_err(|_| {
             fault::invalid(format!(
                 "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was {text}"

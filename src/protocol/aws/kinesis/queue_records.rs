@@ -3,7 +3,7 @@
 use super::{
     call::{Call, Outcome},
     fault::{INVALID_ARGUMENT, RESOURCE_NOT_FOUND},
-    target, words,
+    read, target, words,
 };
 use crate::{
     domain::stream::acks::AckError,
@@ -58,7 +58,7 @@ fn said(call: &Call, delivered: DeliveredRecord) -> Said {
     Members::default()
         .with("ReceiptHandle", handle)
         .with("RecordId", record.number.to_string())
-        .with("PartitionKey", String::from_utf8_lossy(&record.partition_key).into_owned())
+        .maybe("PartitionKey", read::partition_key(&record.partition_key))
         .with("Data", record.data)
         .with("ApproximateArrivalTimestamp", record.arrival)
         .with("FirstReceiveTimestamp", delivered.first_receive)

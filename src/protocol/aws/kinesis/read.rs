@@ -161,12 +161,17 @@ pub(super) fn millis_behind(call: &Call, batch: &ReadBatch) -> u64 {
     batch.behind.map_or(0, |arrival| now.as_millis().saturating_sub(arrival.as_millis()))
 }
 
+/// None: the producer gave none.
+pub(super) fn partition_key(stored: &[u8]) -> Option<String> {
+    (!stored.is_empty()).then(|| String::from_utf8_lossy(stored).into_owned())
+}
+
 pub(super) fn record(record: StoredRecord) -> Said {
     let members = Members::default()
         .with("SequenceNumber", record.number.to_string())
         .with("ApproximateArrivalTimestamp", record.arrival)
         .with("Data", record.data)
-        .with("PartitionKey", String::from_utf8_lossy(&record.partition_key).into_owned());
+        .maybe("PartitionKey", partition_key(&record.partition_key));
     members.maybe("EncryptionType", record.encrypted.then_some("KMS")).into()
 }
 

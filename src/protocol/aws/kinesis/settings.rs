@@ -38,6 +38,12 @@ pub(super) async fn update_mode(call: &Call, input: &Value<'_>) -> Result<Outcom
     grow_once(call, &stream, move |view| view.stream.set_mode(view.now, mode, view.queues.len())).await
 }
 
+pub(super) async fn update_distribution(call: &Call, input: &Value<'_>) -> Result<Outcome, Fault> {
+    let stream = target::stream(call, input, Action::UpdateStreamRecordDistributionStrategy)?;
+    let distribution = streams::distribution(input);
+    change_once(call, &stream, move |view| view.stream.set_distribution(view.now, distribution)).await
+}
+
 pub(super) async fn update_record_size(call: &Call, input: &Value<'_>) -> Result<Outcome, Fault> {
     let stream = target::stream(call, input, Action::UpdateMaxRecordSize)?;
     let bytes = input.count("MaxRecordSizeInKiB").unwrap_or(0).saturating_mul(1024);

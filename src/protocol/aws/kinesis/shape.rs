@@ -66,6 +66,8 @@ pub(super) enum Needed {
     Always,
     /// Unless the stream is named by its ARN.
     WithoutArn,
+    /// Unless the stream spreads its records.
+    Placing,
 }
 
 static OPERATIONS: LazyLock<HashMap<&'static str, Shape>> = LazyLock::new(read);
@@ -149,11 +151,9 @@ fn structure(known: &mut Rows, members: &'static str) -> Shape {
 
 fn member(known: &mut Rows, word: &'static str) -> Member {
     let (name, of) = word.split_once(':').expect(BROKEN);
-    let (name, needed) = match (name.strip_suffix('!'), name.strip_suffix('?')) {
-        (Some(name), _) => (name, Needed::Always),
-        (_, Some(name)) => (name, Needed::WithoutArn),
-        (None, None) => (name, Needed::No),
-    };
+    let marks = [('!', Needed::Always), ('?', Needed::WithoutArn), ('~', Needed::Placing)];
+    let marked = marks.into_iter().find_map(|(mark, needed)| Some((name.strip_suffix(mark)?, needed)));
+    let (name, needed) = marked.unwrap_or((name, Needed::No));
     let mut letters = name.chars();
     let first = letters.next().map(|letter| letter.to_ascii_lowercase());
     let path = first.into_iter().chain(letters).collect();

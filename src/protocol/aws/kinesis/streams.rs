@@ -9,7 +9,7 @@ use crate::{
         StreamError,
         event::Event,
         hash::HashKey,
-        settings::{Mode, Settings},
+        settings::{Distribution, Mode, Settings},
     },
     protocol::aws::{
         fault::Fault,
@@ -74,17 +74,22 @@ pub(super) async fn create(call: &Call, input: &Value<'_>) -> Result<Outcome, Fa
         }
         (_, shards) => shards.unwrap_or(1),
     };
-    if input.text("RecordDistributionStrategy") == Some("AUTO") {
-        return Err(fault::validation(
-            "Request is invalid. The record distribution strategy AUTO is not offered: records go by their partition key.",
-        ));
+    if input.text("RecordDistributionStrategy").is_some() && mode == Mode::Provisioned {
+        return Err(fault::validation("RecordDistributionStrategy is only for streams in ON_DEMAND mode."));
     }
     let defaults = Settings::default();
     let record_bytes_max = input.count("MaxRecordSizeInKiB").map_or(defaults.record_bytes_max, |kib| kib * 1024);
-    let settings = Settings { mode, record_bytes_max, tags: target::tags(input), ..defaults };
+    let distribution = distribution(input);
+    let settings = Settings { mode, distribution, record_bytes_max, tags: target::tags(input), ..defaults };
     let created = call.broker.create_stream(&call.caller, name, CreateStream { settings, shards }).await;
     created.map_err(|error| words::fault(&path, error))?;
     Ok(Outcome::Nothing)
+}
+
+/// Who says where records go.
+pub(super) fn distribution(input: &Value<'_>) -> Distribution {
+    let is_auto = input.text("RecordDistributionStrategy") == Some("AUTO");
+    if is_auto { Distribution::Auto } else { Distribution::UserKey }
 }
 
 /// The mode that a call asks for, with the throughput to be ready for.

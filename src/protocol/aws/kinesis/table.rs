@@ -32,13 +32,13 @@ operations! {
     "CreateQueue" => queues::create;
     "CreateStream" => streams::create;
     "DecreaseStreamRetentionPeriod" => settings::decrease_retention;
-    "DeleteChannel" => channels::of_none;
+    "DeleteChannel" => channels::delete;
     "DeleteQueue" => queues::delete;
     "DeleteResourcePolicy" => tags::delete_policy;
     "DeleteStream" => streams::delete;
     "DeregisterStreamConsumer" => consumers::deregister;
     "DescribeAccountSettings" => account::describe;
-    "DescribeChannel" => channels::of_none;
+    "DescribeChannel" => channels::describe;
     "DescribeLimits" => describe::describe_limits;
     "DescribeQueue" => queues::describe;
     "DescribeStream" => describe::describe_stream;
@@ -73,13 +73,14 @@ operations! {
     "TagResource" => tags::tag_resource;
     "UntagResource" => tags::untag_resource;
     "UpdateAccountSettings" => account::update;
-    "UpdateChannel" => channels::of_none;
+    "UpdateChannel" => channels::update;
     "UpdateDeadLetterQueueRecordsVisibility" => queue_records::update_dead_letter_visibility;
     "UpdateMaxRecordSize" => settings::update_record_size;
     "UpdateQueue" => queues::update;
     "UpdateQueueRecordsVisibility" => queue_records::update_visibility;
     "UpdateShardCount" => streams::update_count;
     "UpdateStreamMode" => settings::update_mode;
+    "UpdateStreamRecordDistributionStrategy" => settings::update_distribution;
     "UpdateStreamWarmThroughput" => settings::update_warm_throughput;
 }
 

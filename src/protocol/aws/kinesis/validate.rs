@@ -12,13 +12,21 @@ const LISTED_MAX: usize = 10;
 const SHOWN_MAX: usize = 4096;
 const ARN: &str = "StreamARN";
 
+/// Whether records have to say where they go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keys {
+    Needed,
+    /// The stream spreads them.
+    Optional,
+}
+
 /// # Errors
 ///
 /// `ValidationException` with everything that is wrong.
-pub(super) fn validate(input: &Value<'_>, shape: &Shape) -> Result<(), Fault> {
+pub(super) fn validate(input: &Value<'_>, shape: &Shape, keys: Keys) -> Result<(), Fault> {
     let mut wrong = Vec::new();
     if let Shape::Structure(members) = shape {
-        check_members(input, members, "", &mut wrong);
+        check_members(input, members, keys, "", &mut wrong);
     }
     if wrong.is_empty() {
         return Ok(());
@@ -27,15 +35,23 @@ pub(super) fn validate(input: &Value<'_>, shape: &Shape) -> Result<(), Fault> {
     Err(fault::validation(format!("{} validation {errors} detected: {}", wrong.len(), wrong.join("; "))))
 }
 
-fn check_members(input: &Value<'_>, members: &[Member], prefix: &str, wrong: &mut Vec<String>) {
+fn check_members(input: &Value<'_>, members: &[Member], keys: Keys, prefix: &str, wrong: &mut Vec<String>) {
     let has_arn = input.member(ARN).is_some();
     for member in members {
         let path = format!("{prefix}{}", member.path);
         match (input.member(member.name), member.needed) {
-            (Some(value), _) => check(value, &member.shape, &path, wrong),
-            (None, Needed::Always) => note(wrong, "null", &path, "Member must not be null"),
-            (None, Needed::WithoutArn) if !has_arn => note(wrong, "null", &path, "Member must not be null"),
-            (None, Needed::WithoutArn | Needed::No) => {}
+            (Some(value), _) => check(value, &member.shape, keys, &path, wrong),
+            (None, needed) => {
+                let is_missing = match needed {
+                    Needed::Always => true,
+                    Needed::WithoutArn => !has_arn,
+                    Needed::Placing => keys == Keys::Needed,
+                    Needed::No => false,
+                };
+                if is_missing {
+                    note(wrong, "null", &path, "Member must not be null");
+                }
+            }
         }
     }
 }
@@ -46,17 +62,17 @@ fn note(wrong: &mut Vec<String>, value: &str, path: &str, rule: &str) {
     }
 }
 
-fn check(value: &Value<'_>, shape: &Shape, path: &str, wrong: &mut Vec<String>) {
+fn check(value: &Value<'_>, shape: &Shape, keys: Keys, path: &str, wrong: &mut Vec<String>) {
     let broken = broken_rules(value, shape);
     if !broken.is_empty() {
         let shown = format!("'{}'", show(value));
         broken.iter().for_each(|rule| note(wrong, &shown, path, rule));
     }
     match (shape, value) {
-        (Shape::Structure(members), Value::Map(_)) => check_members(value, members, &format!("{path}."), wrong),
+        (Shape::Structure(members), Value::Map(_)) => check_members(value, members, keys, &format!("{path}."), wrong),
         (Shape::List(_, element), Value::List(items)) if matches!(element.as_ref(), Shape::Structure(_)) => {
             for (index, item) in items.iter().enumerate() {
-                check(item, element, &format!("{path}.{}.member", index + 1), wrong);
+                check(item, element, keys, &format!("{path}.{}.member", index + 1), wrong);
             }
         }
         _ => {}

@@ -7,7 +7,7 @@ use crate::protocol::aws::{
         convert::convert,
         fault::{self, Encoding},
         shape,
-        validate::validate,
+        validate::{Keys, validate},
     },
     wire::{json::Json, value::Value},
 };
@@ -61,7 +61,7 @@ fn judge(operation: &str, body: &serde_json::Value) -> Result<(), Fault> {
     let body = body.to_string();
     let shape = shape::of_operation(operation).expect("an operation");
     let input = convert(Json::parse(body.as_bytes()).expect("valid").into(), shape, Encoding::Json)?;
-    validate(&input, shape)
+    validate(&input, shape, Keys::Needed)
 }
 
 /// The errors of a message, in any order.
