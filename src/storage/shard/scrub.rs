@@ -55,7 +55,7 @@ impl ShardReader {
     }
 }
 
-/// A segment without a footer is sealed all the same when a power cut took the footer, and then ends with a chunk.
+/// A segment that ends with a chunk lacks its footer alone, and a reader does without.
 fn damage_of(facts: SegmentFacts) -> Vec<Damage> {
     let SegmentFacts { mut damage, sealed, bytes, end, .. } = facts;
     let is_foreign = damage.iter().any(|damage| damage.kind == DamageKind::Foreign);

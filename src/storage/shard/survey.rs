@@ -153,7 +153,7 @@ fn judge_footers(all: &mut [SegmentFacts]) {
         }
         let (offsets, has_all) = (facts.end..facts.bytes, next > 0 && facts.numbers.end == next);
         match has_all {
-            // A power cut may leave a segment without its footer.
+            // It ends with a chunk: the footer alone is missing, and a reader does without.
             true if offsets.is_empty() => {}
             true => facts.report(offsets, "its footer".to_owned(), DamageKind::Frame(Part::Footer)),
             false => facts.report(offsets, "its footer, and chunks before it".to_owned(), DamageKind::Hole),

@@ -222,8 +222,9 @@ impl ShardWriter {
         self.sync()?;
         let footer = self.reader.active(|active| (active.index.encode(active.header.file_id), Target::of(active)));
         if let Some((footer, target)) = footer {
-            // Without it the segment is read through once.
+            // Synced before the next segment begins: whatever happens, only the newest one can lack it or have a part of it.
             target.file.write_at(&footer, target.len)?;
+            target.file.sync()?;
             self.reader.sealed();
         }
         Ok(())
