@@ -47,6 +47,10 @@ fn segments(dir: &Path, stream: &StreamHandle) -> Vec<PathBuf> {
     names
 }
 
+fn bytes_of(files: &[PathBuf]) -> u64 {
+    files.iter().map(|file| std::fs::metadata(file).expect("there").len()).sum()
+}
+
 /// A store whose records stand in several segments, at rest.
 async fn filled(dir: &Path) -> Vec<PathBuf> {
     let engine = start_with(&small(dir));
@@ -55,11 +59,11 @@ async fn filled(dir: &Path) -> Vec<PathBuf> {
     for first in (0..RECORDS).step_by(10) {
         let texts = (first..first + 10).map(|number| record("k", &format!("{number} {}", "x".repeat(90))));
         put(&engine, &handle, texts.collect()).await;
-    }
-    // What was decided last is in segments too when checkpoints went on.
-    while segments(dir, &handle).len() < 4 {
-        put(&engine, &other, vec![record("k", "more")]).await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        // Each ten have a chunk of their own, however slow the writer is: it takes what checkpoints have passed over.
+        while bytes_of(&segments(dir, &handle)) < 90 * (first + 10) {
+            put(&engine, &other, vec![record("k", "more")]).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
     engine.close();
     segments(dir, &handle)
@@ -129,7 +133,7 @@ async fn a_segment_of_another_store_is_set_aside_and_everything_else_is_served()
 async fn damage_to_a_segment_is_found_before_anybody_reads_it() {
     let dir = tempfile::tempdir().expect("tempdir");
     let files = filled(dir.path()).await;
-    let sealed: u64 = files.iter().map(|file| std::fs::metadata(file).expect("there").len()).sum();
+    let sealed = bytes_of(&files);
     let bytes_per_second = 1 << 30;
     let scrub = ScrubOptions { bytes_per_second, interval: Duration::from_secs(3600) };
     let engine = start_with(&EngineOptions { scrub, ..small(dir.path()) });
