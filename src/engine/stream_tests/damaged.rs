@@ -58,9 +58,10 @@ async fn filled(dir: &Path) -> Vec<PathBuf> {
     let other = stream(&engine, "other", 1).await;
     for first in (0..RECORDS).step_by(10) {
         let texts = (first..first + 10).map(|number| record("k", &format!("{number} {}", "x".repeat(90))));
+        let before = bytes_of(&segments(dir, &handle));
         put(&engine, &handle, texts.collect()).await;
         // Each ten have a chunk of their own, however slow the writer is: it takes what checkpoints have passed over.
-        while bytes_of(&segments(dir, &handle)) < 90 * (first + 10) {
+        while bytes_of(&segments(dir, &handle)) == before {
             put(&engine, &other, vec![record("k", "more")]).await;
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
