@@ -151,10 +151,6 @@ impl Pushing {
     async fn push(&mut self) -> Option<Bytes> {
         let mut silence = false;
         loop {
-            // Asked before every event: a reader with much to read never waits.
-            if self.is_over() {
-                return None;
-            }
             if let Some(fault) = self.look_at_consumer().await {
                 return Some(self.end(fault));
             }
@@ -163,6 +159,10 @@ impl Pushing {
                 Ok(batch) => batch,
                 Err(refusal) => return Some(self.end(super::words::refused(self.stream.path(), refusal))),
             };
+            // Before every event, because a reader with much to read never waits; after the read, so that nothing later is pushed.
+            if self.is_over() {
+                return None;
+            }
             self.cursor = batch.next;
             if silence || !batch.records.is_empty() || batch.ended.is_some() {
                 return Some(self.tell(batch).await);
