@@ -1,77 +1,79 @@
-//! `Consume`: a task of its own runs the session, because leases must live on while the client does not read.
+//! `Consume`: how its session's frames are spelled.
 
-use super::{call::Call, convert, errors, messages, queues};
+use super::{
+    call::Call,
+    convert, messages, queues,
+    session::{Events, Kind, Said},
+};
 use crate::{
-    base::reason::{Reason, Refusal},
+    base::reason::Refusal,
     proto::queue::v1::{
         ConsumeRequest, ConsumeResponse,
-        consume_request::{self, Frame as Said},
+        consume_request::{self, Frame as Asked},
         consume_response::{Delivery, Draining, Frame, Heartbeat, Opened, SettledThrough},
     },
     protocol::port::drain::DrainControl,
-    service::{
-        broker::draining,
-        consume::{
-            open::OpenConsume,
-            session::{Command, Event},
-        },
+    service::consume::{
+        open::OpenConsume,
+        session::{Command, ConsumeSession, Event},
     },
 };
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
-use tokio::sync::mpsc;
-use tokio_stream::{Stream, StreamExt};
-use tonic::{Status, Streaming};
+use tokio_stream::Stream;
 
-/// Frames between the session and the socket: one being written, one ready.
-const FRAMES_AHEAD: usize = 2;
+pub(super) struct Consume;
 
-pub(super) struct ConsumeStream {
-    call: Arc<Call>,
-    events: mpsc::Receiver<Result<Event, Refusal>>,
-    drain: DrainControl,
-    is_over: bool,
-}
+impl Kind for Consume {
+    type Request = ConsumeRequest;
+    type Response = ConsumeResponse;
+    type Open = consume_request::Open;
+    type Command = Command;
+    type Event = Event;
+    type Session = ConsumeSession;
+    const COMMANDS: &'static str = "settle and flow_control";
 
-/// Starts the call; how it goes is said in the stream.
-pub(super) fn open(call: Call, frames: Streaming<ConsumeRequest>, drain: DrainControl) -> ConsumeStream {
-    let call = Arc::new(call);
-    let (sender, events) = mpsc::channel(FRAMES_AHEAD);
-    tokio::spawn(run(call.clone(), frames, sender));
-    ConsumeStream { call, events, drain, is_over: false }
-}
-
-async fn run(call: Arc<Call>, mut frames: Streaming<ConsumeRequest>, sender: mpsc::Sender<Result<Event, Refusal>>) {
-    let opened = tokio::select! {
-        opened = begin(&mut frames) => opened,
-        // Who never opens must not hold up the end of the server.
-        () = call.broker().draining().cancelled() => Err(draining()),
-        () = sender.closed() => return,
-    };
-    let session = match opened {
-        Ok(open) => call.broker().open_consume(call.caller(), open).await,
-        Err(refusal) => Err(refusal),
-    };
-    // The call's own count ends with the stream, not with what its leases wait for.
-    drop(call);
-    match session {
-        Ok(session) => session.run(frames.map(command), sender).await,
-        // The client may be gone already.
-        Err(refusal) => drop(sender.send(Err(refusal)).await),
+    fn read(request: ConsumeRequest) -> Option<Said<Self>> {
+        Some(match request.frame? {
+            Asked::Open(open) => Said::Open(open),
+            Asked::Settle(settle) => {
+                let settlements = messages::settlements(settle.settlements);
+                Said::Command(
+                    settlements.map(|settlements| Command::Settle { settle_id: settle.settle_id, settlements }),
+                )
+            }
+            Asked::FlowControl(flow) => Said::Command(Ok(Command::Flow(queues::flow_control(flow)))),
+        })
     }
-}
 
-async fn begin(frames: &mut Streaming<ConsumeRequest>) -> Result<OpenConsume, Refusal> {
-    let first = match frames.next().await {
-        Some(Ok(first)) => first,
-        Some(Err(status)) => return Err(errors::of_transport(&status)),
-        None => return Err(unexpected("the end")),
-    };
-    let Some(Said::Open(open)) = first.frame else { return Err(unexpected("another frame first")) };
-    read_open(open)
+    async fn begin(call: &Call, open: consume_request::Open) -> Result<ConsumeSession, Refusal> {
+        call.broker().open_consume(call.caller(), read_open(open)?).await
+    }
+
+    async fn run(
+        session: ConsumeSession,
+        commands: impl Stream<Item = Result<Command, Refusal>> + Send,
+        events: Events<Self>,
+    ) {
+        session.run(commands, events).await;
+    }
+
+    fn spell(call: &Call, drain: &DrainControl, event: Event) -> ConsumeResponse {
+        let frame = match event {
+            Event::Opened { session_id, queue } => Frame::Opened(Opened {
+                session_id: session_id.to_string(),
+                queue: Some(queues::queue(call.broker().region(), *queue)),
+            }),
+            Event::Delivery(received) => {
+                let spell = |message| messages::received(call.broker(), message);
+                Frame::Delivery(Delivery { messages: received.into_iter().map(spell).collect() })
+            }
+            Event::SettledThrough { settle_id, failures } => {
+                Frame::SettledThrough(SettledThrough { settle_id, failures: messages::failures(failures) })
+            }
+            Event::Heartbeat(figures) => Frame::Heartbeat(Heartbeat { stats: Some(queues::stats(figures)) }),
+            Event::Draining => Frame::Draining(Draining { grace: Some(convert::to_duration(drain.grace())) }),
+        };
+        ConsumeResponse { frame: Some(frame) }
+    }
 }
 
 fn read_open(open: consume_request::Open) -> Result<OpenConsume, Refusal> {
@@ -86,58 +88,4 @@ fn read_open(open: consume_request::Open) -> Result<OpenConsume, Refusal> {
         resume_session_id: open.resume_session_id,
         held_receipt_handles: open.held_receipt_handles,
     })
-}
-
-fn command(frame: Result<ConsumeRequest, Status>) -> Result<Command, Refusal> {
-    match frame.map_err(|status| errors::of_transport(&status))?.frame {
-        Some(Said::Settle(settle)) => {
-            let settlements = messages::settlements(settle.settlements)?;
-            Ok(Command::Settle { settle_id: settle.settle_id, settlements })
-        }
-        Some(Said::FlowControl(flow)) => Ok(Command::Flow(queues::flow_control(flow))),
-        Some(Said::Open(_)) => Err(unexpected("a second open")),
-        None => Err(unexpected("an empty frame")),
-    }
-}
-
-fn unexpected(what: &str) -> Refusal {
-    let message = format!("{what} came, expected is one open and then settle and flow_control frames");
-    Refusal::new(Reason::UnexpectedFrame, message).at("frame")
-}
-
-impl Stream for ConsumeStream {
-    type Item = Result<ConsumeResponse, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.is_over {
-            return Poll::Ready(None);
-        }
-        self.events.poll_recv(cx).map(|event| match event? {
-            Ok(event) => Some(Ok(ConsumeResponse { frame: Some(self.frame(event)) })),
-            Err(refusal) => {
-                self.is_over = true;
-                Some(Err(self.call.status(refusal)))
-            }
-        })
-    }
-}
-
-impl ConsumeStream {
-    fn frame(&self, event: Event) -> Frame {
-        match event {
-            Event::Opened { session_id, queue } => Frame::Opened(Opened {
-                session_id: session_id.to_string(),
-                queue: Some(queues::queue(self.call.broker().region(), *queue)),
-            }),
-            Event::Delivery(received) => {
-                let spell = |message| messages::received(self.call.broker(), message);
-                Frame::Delivery(Delivery { messages: received.into_iter().map(spell).collect() })
-            }
-            Event::SettledThrough { settle_id, failures } => {
-                Frame::SettledThrough(SettledThrough { settle_id, failures: messages::failures(failures) })
-            }
-            Event::Heartbeat(figures) => Frame::Heartbeat(Heartbeat { stats: Some(queues::stats(figures)) }),
-            Event::Draining => Frame::Draining(Draining { grace: Some(convert::to_duration(self.drain.grace())) }),
-        }
-    }
 }

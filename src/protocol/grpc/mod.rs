@@ -6,8 +6,9 @@
 //! | `dispatch` | from a path to a service; gRPC-Web beside it; deadlines |
 //! | `call` | who calls, over which connection, under which request id |
 //! | [`errors`] | the one table from reasons to codes, and the details of a status |
-//! | `queue_service`, `consume`, `admin_service`, `access_service` | the rpcs |
-//! | `stream_service`, `stream_follow`, `stream_join` | those of streams |
+//! | `queue_service`, `admin_service`, `access_service` | the rpcs |
+//! | `stream_service`, `stream_follow` | those of streams |
+//! | `session`, `consume`, `stream_join` | `Consume` and `Join`, and how each is spelled |
 //! | `produce`, `queue_produce`, `stream_produce` | `Produce`, and how it is spelled for messages and for records |
 //! | `convert`, `queues`, `messages`, `streams`, [`access`] | between wire messages and the services' structs |
 //!
@@ -27,6 +28,7 @@ mod produce;
 mod queue_produce;
 mod queue_service;
 mod queues;
+mod session;
 mod storage;
 mod stream_follow;
 mod stream_join;

@@ -1,12 +1,8 @@
 //! `forebay.queue.v1.QueueService`: each rpc reads the wire, asks a use case and spells the answer.
 
 use super::{
-    call::Shared,
-    consume::{self, ConsumeStream},
-    convert, messages,
-    produce::ProduceStream,
-    queue_produce::Messages,
-    queues,
+    call::Shared, consume::Consume, convert, messages, produce::ProduceStream, queue_produce::Messages, queues,
+    session::SessionStream,
 };
 use crate::{
     base::reason::Refusal,
@@ -181,14 +177,14 @@ impl QueueService for QueueApi {
         Ok(Response::from_parts(metadata, ProduceStream::new(call, frames, grace), http::Extensions::new()))
     }
 
-    type ConsumeStream = ConsumeStream;
+    type ConsumeStream = SessionStream<Consume>;
 
-    async fn consume(&self, request: Request<Streaming<wire::ConsumeRequest>>) -> Answer<ConsumeStream> {
+    async fn consume(&self, request: Request<Streaming<wire::ConsumeRequest>>) -> Answer<Self::ConsumeStream> {
         let (call, frames) = self.shared.begin(request)?;
         let mut response = call.response(());
         let metadata = std::mem::take(response.metadata_mut());
         let grace = self.shared.drain.clone();
-        Ok(Response::from_parts(metadata, consume::open(call, frames, grace), http::Extensions::new()))
+        Ok(Response::from_parts(metadata, SessionStream::open(call, frames, grace), http::Extensions::new()))
     }
 
     async fn start_redrive(&self, request: Request<wire::StartRedriveRequest>) -> Answer<wire::StartRedriveResponse> {

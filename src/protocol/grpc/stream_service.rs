@@ -4,8 +4,9 @@ use super::{
     call::{Call, Shared},
     convert,
     produce::ProduceStream,
+    session::SessionStream,
     stream_follow::{self, FollowStream, ShardEvents, StreamEvents},
-    stream_join::{self, JoinStream},
+    stream_join::Join,
     stream_produce::Records,
     streams,
 };
@@ -213,12 +214,12 @@ impl StreamService for StreamApi {
         going_on(call, |call| stream_follow::open(call, open, drain))
     }
 
-    type JoinStream = JoinStream;
+    type JoinStream = SessionStream<Join>;
 
-    async fn join(&self, request: Request<Streaming<wire::JoinRequest>>) -> Answer<JoinStream> {
+    async fn join(&self, request: Request<Streaming<wire::JoinRequest>>) -> Answer<Self::JoinStream> {
         let (call, frames) = self.shared.begin(request)?;
         let drain = self.shared.drain.clone();
-        going_on(call, |call| stream_join::open(call, frames, drain))
+        going_on(call, |call| SessionStream::open(call, frames, drain))
     }
 
     async fn get_group(&self, request: Request<wire::GetGroupRequest>) -> Answer<wire::GetGroupResponse> {
