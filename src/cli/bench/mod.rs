@@ -10,6 +10,7 @@ mod disk;
 mod figures;
 mod ledger;
 mod outstanding;
+mod produce;
 mod queue;
 mod refuse;
 mod show;

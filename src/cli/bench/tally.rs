@@ -49,6 +49,27 @@ impl Tally {
         *self.errors.entry(reason.to_owned()).or_default() += 1;
     }
 
+    /// Takes note of the results of entries, from a place on, each stored, refused with a reason, or not there; returns how many
+    /// are stored.
+    pub(super) fn results<'a>(
+        &mut self,
+        first: u64,
+        results: impl Iterator<Item = Option<Result<(), &'a str>>>,
+    ) -> usize {
+        let mut stored = 0;
+        for (place, result) in (first..).zip(results) {
+            match result {
+                Some(Ok(())) => stored += 1,
+                Some(Err(reason)) => {
+                    self.error(reason);
+                    self.sent.unsure.insert(place);
+                }
+                None => self.error("no result"),
+            }
+        }
+        stored
+    }
+
     /// The reason of a refusal, or its code where the server gives none.
     pub(super) fn refused(&mut self, status: &tonic::Status) {
         use tonic_types::StatusExt as _;

@@ -1,6 +1,6 @@
 //! What a run is made of.
 
-use crate::cli::{Failure, client::ClientArgs, value};
+use crate::cli::{Failure, bench::ledger::HEADER_BYTES, client::ClientArgs, value};
 use clap::{Args, ValueEnum};
 use std::time::Duration;
 
@@ -73,11 +73,8 @@ pub(crate) struct QueueBenchArgs {
 
 impl QueueBenchArgs {
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if self.size < crate::cli::bench::ledger::HEADER_BYTES as u64 {
-            return Err(Failure::usage(format!(
-                "--size must be at least {}B",
-                crate::cli::bench::ledger::HEADER_BYTES
-            )));
+        if self.size < HEADER_BYTES as u64 {
+            return Err(Failure::usage(format!("--size must be at least {HEADER_BYTES}B")));
         }
         if self.rate.is_some() && self.mode != Mode::Send {
             return Err(Failure::usage("--rate goes with --mode send only"));

@@ -4,9 +4,8 @@ use super::{
     args::{Mode, QueueBenchArgs},
     consume, fill,
     load::{Load, client},
-    produce, receive, send,
+    receive, send,
 };
-use crate::cli::credentials::Wire;
 use crate::{
     cli::{
         Failure,
@@ -14,9 +13,11 @@ use crate::{
             clock::{Window, now},
             figures::Round,
             ledger::{Bodies, Ledger, Sent, Verdict},
+            produce,
             tally::{Tally, join},
         },
         client::{endpoint, unreachable},
+        credentials::Wire,
         value,
     },
     proto::queue::v1::{CreateQueueRequest, DeleteQueueRequest, Queue, QueueType},

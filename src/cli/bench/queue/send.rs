@@ -1,10 +1,14 @@
 //! Unary `Send`, one call after another.
 
 use super::load::{Load, client};
-use crate::cli::bench::tally::Tally;
-use crate::cli::credentials::Wire;
 use crate::{
-    cli::bench::clock::{Pace, now},
+    cli::{
+        bench::{
+            clock::{Pace, now},
+            tally::Tally,
+        },
+        credentials::Wire,
+    },
     proto::queue::v1::{SendRequest, SendResult, send_result},
 };
 use std::sync::Arc;
@@ -30,7 +34,7 @@ pub(super) async fn run(load: Arc<Load>, channel: Wire, index: u32) -> Tally {
         tally.sent.next += count;
         match answer {
             Ok(answer) => {
-                let stored = results(&mut tally, place, &answer.into_inner().results);
+                let stored = tally.results(place, answer.into_inner().results.iter().map(read));
                 if load.window.counts(done) {
                     tally.call(stored, done - due);
                 }
@@ -47,18 +51,9 @@ pub(super) async fn run(load: Arc<Load>, channel: Wire, index: u32) -> Tally {
     tally
 }
 
-/// Takes note of each entry; returns how many are stored.
-pub(super) fn results(tally: &mut Tally, first: u64, results: &[SendResult]) -> usize {
-    let mut stored = 0;
-    for (place, result) in (first..).zip(results) {
-        match &result.result {
-            Some(send_result::Result::Sent(_)) => stored += 1,
-            Some(send_result::Result::Error(error)) => {
-                tally.error(&error.reason);
-                tally.sent.unsure.insert(place);
-            }
-            None => tally.error("no result"),
-        }
-    }
-    stored
+pub(super) fn read(result: &SendResult) -> Option<Result<(), &str>> {
+    Some(match result.result.as_ref()? {
+        send_result::Result::Sent(_) => Ok(()),
+        send_result::Result::Error(error) => Err(&error.reason),
+    })
 }

@@ -1,7 +1,8 @@
 //! `forebay bench stream`.
 //!
-//! One file a way to load the server ([`put`], [`produce`], [`read`], [`tail`]); each client keeps its own tally. Every record says who put it
-//! and in which place, so that the ledger can tell at the end what was lost, changed, doubled or overtaken in its shard.
+//! One file a way to load the server ([`put`], [`produce`], [`read`], [`tail`]); each client keeps its own tally. Every record
+//! says who put it and in which place, so that the ledger can tell at the end what was lost, changed, doubled or overtaken in
+//! its shard.
 
 mod args;
 mod ceiling;

@@ -1,100 +1,61 @@
-//! One `Produce` call a client: frames go out while earlier ones are not yet acknowledged.
+//! `Produce`: how it is spelled for records.
 
 use super::{
     load::{Load, client},
-    put::results,
+    put::read,
 };
 use crate::{
     cli::{
         bench::{
-            clock::now,
-            outstanding::{Outstanding, reserve},
+            clock::Window,
+            produce::{Kind, Told},
             tally::Tally,
         },
         credentials::Wire,
     },
     proto::stream::v1::{ProduceRequest, ProduceResponse, produce_request, produce_response},
 };
-use std::sync::Arc;
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
+use tonic::{Status, Streaming};
 
-/// Frames between this client and its connection; the window is what bounds it.
-const FRAMES: usize = 8;
+impl Kind for Load {
+    type Request = ProduceRequest;
+    type Response = ProduceResponse;
 
-pub(super) async fn run(load: Arc<Load>, channel: Wire, index: u32) -> Tally {
-    let mut producer = Producer { load: &load, index, tally: Tally::default(), outstanding: Outstanding::default() };
-    // Whatever ends the call, what is not acknowledged then may be stored or not.
-    if let Err(status) = producer.run(channel).await {
-        producer.tally.refused(&status);
-    }
-    producer.tally.sent.unsure.extend(producer.outstanding.places());
-    producer.tally
-}
-
-struct Producer<'a> {
-    load: &'a Load,
-    index: u32,
-    tally: Tally,
-    outstanding: Outstanding,
-}
-
-impl Producer<'_> {
-    async fn run(&mut self, channel: Wire) -> Result<(), Status> {
-        let (frames, requests) = mpsc::channel(FRAMES);
-        let open = produce_request::Open { stream: self.load.stream.clone(), ..produce_request::Open::default() };
-        // A closed channel means that the call has ended; its answer says why, and is read next.
-        let _ = frames.send(frame(produce_request::Frame::Open(open))).await;
-        let mut answers = client(channel).produce(ReceiverStream::new(requests)).await?.into_inner();
-        let mut frames = Some(frames);
-        let (batch, window) = (u64::from(self.load.args.batch()), u64::from(self.load.args.window));
-        loop {
-            if self.load.window.is_over(now()) {
-                frames = None;
-            }
-            let out = frames.clone().filter(|_| self.outstanding.count() + batch <= window);
-            tokio::select! {
-                permit = reserve(out) => match permit {
-                    Some(permit) => drop(permit.send(self.next())),
-                    None => frames = None,
-                },
-                answer = answers.message() => match answer? {
-                    Some(answer) => {
-                        if !self.answer(answer) {
-                            frames = None;
-                        }
-                    }
-                    None => return Ok(()),
-                },
-            }
-        }
+    fn window(&self) -> &Window {
+        &self.window
     }
 
-    fn next(&mut self) -> ProduceRequest {
-        let first = self.tally.sent.next;
-        let records = self.load.records(self.index, first);
+    fn limits(&self) -> (u64, u64) {
+        (u64::from(self.args.batch()), u64::from(self.args.window))
+    }
+
+    async fn call(
+        channel: Wire,
+        requests: ReceiverStream<ProduceRequest>,
+    ) -> Result<Streaming<ProduceResponse>, Status> {
+        Ok(client(channel).produce(requests).await?.into_inner())
+    }
+
+    fn open(&self, _client: u32) -> ProduceRequest {
+        let open = produce_request::Open { stream: self.stream.clone(), ..produce_request::Open::default() };
+        frame(produce_request::Frame::Open(open))
+    }
+
+    fn batch(&self, client: u32, first: u64) -> (ProduceRequest, u64) {
+        let records = self.records(client, first);
         let count = records.len() as u64;
-        self.outstanding.begin(first, count);
-        self.tally.sent.next += count;
-        frame(produce_request::Frame::Batch(produce_request::Batch { first_sequence: first + 1, records }))
+        (frame(produce_request::Frame::Batch(produce_request::Batch { first_sequence: first + 1, records })), count)
     }
 
-    /// Tells whether the server wants more.
-    fn answer(&mut self, answer: ProduceResponse) -> bool {
-        match answer.frame {
-            Some(produce_response::Frame::Acked(acked)) => {
-                let done = now();
-                let count = acked.results.len() as u64;
-                let stored = results(&mut self.tally, acked.first_sequence.saturating_sub(1), &acked.results);
-                let begun = self.outstanding.settle(count);
-                if let Some(begun) = begun.filter(|_| self.load.window.counts(done)) {
-                    self.tally.call(stored, done - begun);
-                }
-                true
-            }
-            Some(produce_response::Frame::Draining(_)) => false,
-            Some(produce_response::Frame::Opened(_)) | None => true,
+    fn read(tally: &mut Tally, response: &ProduceResponse) -> Told {
+        match &response.frame {
+            Some(produce_response::Frame::Acked(acked)) => Told::Acked {
+                count: acked.results.len() as u64,
+                stored: tally.results(acked.first_sequence.saturating_sub(1), acked.results.iter().map(read)),
+            },
+            Some(produce_response::Frame::Draining(_)) => Told::Draining,
+            Some(produce_response::Frame::Opened(_)) | None => Told::Other,
         }
     }
 }

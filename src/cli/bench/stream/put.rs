@@ -35,7 +35,7 @@ pub(super) async fn run(load: Arc<Load>, channel: Wire, index: u32) -> Tally {
         tally.sent.next += count;
         match answer {
             Ok(answer) => {
-                let stored = results(&mut tally, place, &answer.into_inner().results);
+                let stored = tally.results(place, answer.into_inner().results.iter().map(read));
                 if load.window.counts(done) {
                     tally.call(stored, done - due);
                 }
@@ -52,18 +52,9 @@ pub(super) async fn run(load: Arc<Load>, channel: Wire, index: u32) -> Tally {
     tally
 }
 
-/// Takes note of each record; returns how many are stored.
-pub(super) fn results(tally: &mut Tally, first: u64, results: &[PutResult]) -> usize {
-    let mut stored = 0;
-    for (place, result) in (first..).zip(results) {
-        match &result.result {
-            Some(put_result::Result::Put(_)) => stored += 1,
-            Some(put_result::Result::Error(error)) => {
-                tally.error(&error.reason);
-                tally.sent.unsure.insert(place);
-            }
-            None => tally.error("no result"),
-        }
-    }
-    stored
+pub(super) fn read(result: &PutResult) -> Option<Result<(), &str>> {
+    Some(match result.result.as_ref()? {
+        put_result::Result::Put(_) => Ok(()),
+        put_result::Result::Error(error) => Err(&error.reason),
+    })
 }

@@ -4,7 +4,7 @@ use super::{
     args::{Mode, StreamBenchArgs},
     fill,
     load::{Load, client},
-    produce, put,
+    put,
     read::{self, Numbered},
     tail::{self, Flights},
 };
@@ -15,6 +15,7 @@ use crate::{
             clock::{Window, now},
             figures::Round,
             ledger::{Bodies, Ledger, Sent, Verdict},
+            produce,
             tally::{Tally, join},
         },
         client::{endpoint, unreachable},
