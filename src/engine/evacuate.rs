@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     base::id::{Lsn, MessageSeq, PartitionId, QueueId},
-    storage::log::{LocalLog, LogReader, LogStore as _},
+    storage::log::{LocalLog, LogReader},
 };
 use std::sync::{
     Arc,

@@ -325,8 +325,9 @@ fn time_of(bytes: u64, bytes_per_second: u64) -> Duration {
 }
 
 impl Engine {
-    /// Starts a pass over the sealed segments of the log and of streams. At zero bytes a second it goes as configured, or as fast as the disk gives
-    /// where no rate is. Dropping the receiver ends the pass; the sender goes away without `done` when the engine closes.
+    /// Starts a pass over the sealed segments of the log and of streams. At zero bytes a second it goes as configured, or as
+    /// fast as the disk gives where no rate is. Dropping the receiver ends the pass; the sender goes away without `done` when
+    /// the engine closes.
     ///
     /// # Errors
     ///

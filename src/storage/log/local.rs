@@ -170,6 +170,17 @@ impl LocalLog {
         self.inner.segments.ends_of_oldest(count.min(most))
     }
 
+    /// True when the disk had no room to make the reserve whole, which is for deletes alone: growth is to be refused at once.
+    /// Cheap enough for every call.
+    pub fn lacks_reserve(&self) -> bool {
+        self.inner.segments.pool.lacks_reserve()
+    }
+
+    /// Bytes, about, that the log can take without any more from the disk: the rest of the active segment, and the reserve.
+    pub fn room(&self) -> u64 {
+        self.inner.rest() + self.inner.segments.pool.reserve_files() * self.segment_bytes
+    }
+
     /// Whether the oldest sealed segment could go if each partition needed only what it has from this frame on.
     ///
     /// # Errors
@@ -307,14 +318,6 @@ impl LogStore for LocalLog {
 
     fn must_refuse_growth(&self) -> bool {
         self.inner.must_refuse_growth()
-    }
-
-    fn lacks_reserve(&self) -> bool {
-        self.inner.segments.pool.lacks_reserve()
-    }
-
-    fn room(&self) -> u64 {
-        self.inner.rest() + self.inner.segments.pool.reserve_files() * self.segment_bytes
     }
 }
 

@@ -103,14 +103,6 @@ impl LogStore for MemLog {
     fn must_refuse_growth(&self) -> bool {
         false
     }
-
-    fn lacks_reserve(&self) -> bool {
-        false
-    }
-
-    fn room(&self) -> u64 {
-        u64::MAX
-    }
 }
 
 struct MemWriter {

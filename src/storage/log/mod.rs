@@ -72,13 +72,6 @@ pub trait LogStore: Send + Sync + 'static {
     /// True when little space is left: growth is to be refused, deletes go on. Asks the file system; once a second
     /// is often enough.
     fn must_refuse_growth(&self) -> bool;
-
-    /// True when the disk had no room to make the reserve whole, which is for deletes alone: growth is to be refused at once.
-    /// Cheap enough for every call.
-    fn lacks_reserve(&self) -> bool;
-
-    /// Bytes, about, that the log can take without any more from the disk: the rest of the active segment, and the reserve.
-    fn room(&self) -> u64;
 }
 
 /// The one writer of a partition.
