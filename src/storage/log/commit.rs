@@ -88,6 +88,7 @@ struct Queue {
 enum Task {
     WriteTable { seq: u64, file_id: u64, table: Arc<Table> },
     Trim,
+    GiveBack,
 }
 
 pub(super) struct Commit {
@@ -479,7 +480,11 @@ impl Commit {
     /// Whether growth is to be refused, by what the disk says of itself or, when it says nothing, by what was tried.
     pub(super) fn must_refuse_growth(&self) -> bool {
         let pool = &self.segments.pool;
-        pool.space().map_or_else(|_| pool.lacks_reserve(), |space| self.is_low(space))
+        let Ok(space) = pool.space() else { return pool.lacks_reserve() };
+        if pool.keeps_too_much(space) {
+            self.push_task(Task::GiveBack);
+        }
+        self.is_low(space)
     }
 
     /// Whether so little free space is low. Once it is, what is free must rise past the limit by [`RESUME_PERCENT`] of the
@@ -531,6 +536,10 @@ impl Commit {
                 Some(Task::Trim) => {
                     // Space that could not be freed is tried again at the next trim; nothing is promised about it.
                     let _ = self.segments.trim();
+                }
+                Some(Task::GiveBack) => {
+                    // As with a trim: the next look at the disk tries again.
+                    let _ = self.segments.pool.give_back();
                 }
                 None => break,
             }

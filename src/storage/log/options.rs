@@ -44,6 +44,8 @@ pub struct LogOptions {
     pub heartbeat_after: Duration,
     /// Empty segments kept ready, the reserve of a full disk.
     pub recycle_keep: usize,
+    /// Bytes at most of segments that are kept for another life, the reserve included.
+    pub recycled_bytes: u64,
     /// Growth is refused when less is free than the smaller of the two.
     pub min_free_percent: u8,
     pub min_free_bytes: u64,
@@ -63,6 +65,7 @@ impl Default for LogOptions {
             group_commit_delay: Duration::ZERO,
             heartbeat_after: Duration::from_millis(75),
             recycle_keep: 2,
+            recycled_bytes: 1 << 30,
             min_free_percent: 5,
             min_free_bytes: 2 << 30,
             open_segments_max: 64,
@@ -79,6 +82,7 @@ impl LogOptions {
         Self {
             segment_bytes: 256 << 10,
             hot_tail_bytes: 64 << 10,
+            recycled_bytes: 1 << 20,
             min_free_percent: 0,
             min_free_bytes: 0,
             open_segments_max: 4,

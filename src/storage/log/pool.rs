@@ -1,7 +1,8 @@
 //! Segments before their life and after it: prepared ahead of need, zero-filled, recycled.
 //!
 //! A file that becomes a segment gets a new random id in its header first, so that whatever it held is never data.
-//! The reserve in `free/` is taken before anything new is created: a full disk stops growth, not the log.
+//! The files in `free/` are taken before anything new is created. Some of them are the reserve, made anew when one is taken:
+//! a full disk stops growth, not the log. The rest had a life as segments and spare the log the zeroes of new ones.
 
 use super::{
     options::{LogHost, LogOptions},
@@ -23,6 +24,8 @@ use std::{
 
 /// The smallest segment that still takes a useful frame.
 pub(super) const SEGMENT_BYTES_MIN: u64 = 64 << 10;
+/// Of what is free on the disk, files beyond the reserve take at most one part in so many.
+const RECYCLED_DISK_PARTS: u64 = 8;
 /// How often a full disk is asked again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -44,7 +47,10 @@ pub(super) struct Pool {
     store_uuid: [u8; 16],
     node_id: u64,
     pub(super) segment_bytes: u64,
+    /// Files of the reserve.
     keep: usize,
+    /// Files at most that are kept for another life, the reserve included.
+    recycled_max: usize,
     direct_writes: bool,
     state: Mutex<State>,
     changed: Condvar,
@@ -88,6 +94,7 @@ impl Pool {
             node_id: options.node_id,
             segment_bytes: options.segment_bytes,
             keep: options.recycle_keep,
+            recycled_max: usize::try_from(options.recycled_bytes / options.segment_bytes).unwrap_or(usize::MAX),
             direct_writes: options.direct_writes,
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -100,13 +107,13 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks through `free/`: what has the right size is reserve, the rest goes.
+    /// Looks through `free/`: what has the right size serves again, the rest goes.
     pub(super) fn adopt_free_files(&self) -> io::Result<()> {
         let dir = free_dir(&self.dir);
         let mut spare = Vec::new();
         for entry in self.io.list_dir(&dir)? {
             let path = dir.join(&entry.name);
-            if spare.len() < self.keep && self.io.open(&path)?.len()? == self.segment_bytes {
+            if spare.len() < self.keep.max(self.recycled_max) && self.io.open(&path)?.len()? == self.segment_bytes {
                 spare.push(path);
             } else {
                 self.io.unlink(&path)?;
@@ -333,10 +340,12 @@ impl Pool {
         self.changed.notify_all();
     }
 
-    /// Takes a segment's file out of service: into the reserve when `reusable` and there is room, else away.
+    /// Takes a segment's file out of service: to `free/` when `reusable` and there is room, else away.
     pub(super) fn recycle(&self, seq: u64, reusable: bool) -> io::Result<()> {
         let path = segment_path(&self.dir, seq);
-        let room = self.lock().spare.len() < self.keep;
+        let spares = self.lock().spare.len() + 1;
+        // A disk that does not say how much room it has is asked for none.
+        let room = spares <= self.keep || self.space().is_ok_and(|space| self.suits(spares, space));
         if reusable && room && self.io.open(&path)?.len()? == self.segment_bytes {
             let spare = free_dir(&self.dir).join(format!("{seq:020}.wal"));
             self.io.rename(&path, &spare)?;
@@ -354,7 +363,27 @@ impl Pool {
         Ok(())
     }
 
-    /// Empty segments there are: the prepared one and the reserve.
+    /// Whether so many files beside the log are not too many for a disk with so much room.
+    fn suits(&self, spares: usize, space: Space) -> bool {
+        let beyond = spares.saturating_sub(self.keep) as u64 * self.segment_bytes;
+        spares <= self.keep || (spares <= self.recycled_max && beyond <= space.free / RECYCLED_DISK_PARTS)
+    }
+
+    /// Whether the disk has become too full for the files kept beyond the reserve.
+    pub(super) fn keeps_too_much(&self, space: Space) -> bool {
+        !self.suits(self.lock().spare.len(), space)
+    }
+
+    /// Gives the disk files beyond the reserve until they suit the room that is left.
+    pub(super) fn give_back(&self) -> io::Result<()> {
+        while self.keeps_too_much(self.space()?) {
+            let Some(path) = self.lock().spare.pop() else { break };
+            self.io.unlink(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Empty segments there are: the prepared one and those in `free/`.
     pub(super) fn reserve_files(&self) -> u64 {
         let state = self.lock();
         (state.spare.len() + usize::from(state.next.is_some())) as u64

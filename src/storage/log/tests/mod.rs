@@ -10,6 +10,7 @@ mod fuzz;
 mod golden;
 mod matrix;
 mod pin;
+mod reuse;
 mod scrub;
 mod support;
 mod traits;
