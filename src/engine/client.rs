@@ -115,6 +115,11 @@ impl Engine {
         self.ask(queue.partition, bytes, |answer| Command::Send { queue: queue.id, batch, answer }).await
     }
 
+    /// Whether a partition has so much to do that who sends it one batch after the other should wait for an answer first.
+    pub fn is_busy(&self, partition: PartitionId) -> bool {
+        self.0.inbox(partition).is_ok_and(|inbox| inbox.is_half_full())
+    }
+
     /// The last sequence stored of a producer; zero when unknown.
     pub async fn producer_sequence(&self, queue: &QueueDefinition, producer: Arc<str>) -> Result<u64, Refusal> {
         let id = queue.id;

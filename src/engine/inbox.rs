@@ -62,6 +62,12 @@ impl<C> Inbox<C> {
         Ok(())
     }
 
+    /// Whether those who may wait with what they have should.
+    pub(crate) fn is_half_full(&self) -> bool {
+        let inner = self.lock();
+        inner.commands.len() > limits::INBOX_COMMANDS / 2 || inner.bytes > self.max_bytes / 2
+    }
+
     /// Adds a command of the engine itself, which may not be refused for want of room. Lost when closed.
     pub(crate) fn push_internal(&self, command: C) {
         let inner = self.lock();

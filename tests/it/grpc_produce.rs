@@ -1,12 +1,14 @@
 //! Produce: order, deduplication by sequence, entries that fail alone.
 
-use crate::broker::{TestBroker, message, soon, start};
+use crate::broker::{TestBroker, message, soon, start, start_on};
 use forebay::proto::queue::v1::{
     self as wire, ProduceRequest, ProduceResponse,
     produce_request::{Batch, Frame as Said, Open},
     produce_response::{Acked, Frame, Opened},
     send_result::Result as Sent,
 };
+use forebay::storage::io::SysIo;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
@@ -104,6 +106,31 @@ async fn batches_are_acknowledged_in_order() {
     producer.finish().await;
     let expected: Vec<_> = (0..200).flat_map(|number| [format!("{number}a"), format!("{number}b")]).collect();
     assert_eq!(bodies_of(&broker, "orders").await, expected);
+}
+
+#[tokio::test]
+async fn producers_that_send_faster_than_the_engine_takes_wait_and_are_not_refused() {
+    let broker = start_on(Arc::new(SysIo), |options| options.inbox_bytes = 4 << 20).await;
+    broker.create("orders", wire::Queue::default()).await;
+    let batch = vec![message(&"x".repeat(16 << 10)); 8];
+    let mut producers = Vec::new();
+    for _ in 0..8 {
+        producers.push(Producer::open(&broker, "orders", "").await.0);
+    }
+    // What the eight may have outstanding is thirty-two times what the engine takes.
+    for number in 0..64 {
+        for producer in &producers {
+            producer.send(number * 8, batch.clone()).await;
+        }
+    }
+    for mut producer in producers {
+        for number in 0..64 {
+            let acked = producer.acked().await;
+            assert_eq!(acked.first_sequence, number * 8);
+            assert_eq!(outcomes(&acked), ["stored"; 8]);
+        }
+        producer.finish().await;
+    }
 }
 
 #[tokio::test]

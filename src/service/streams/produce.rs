@@ -85,9 +85,10 @@ impl ProduceSession {
         self.max_outstanding_bytes
     }
 
-    /// Whether the next batch may be read; until then the client waits.
+    /// Whether the next batch may be read; until then the client waits. A busy engine gets one batch at a time.
     pub fn has_room(&self) -> bool {
         self.outstanding_bytes < self.max_outstanding_bytes
+            && (self.is_settled() || !self.broker.engine.is_busy(self.stream.partition()))
     }
 
     /// Whether every batch is acknowledged.
