@@ -1,4 +1,4 @@
-//! `forebay bench waiters`: many consumers that wait for messages which do not come.
+//! `forebay bench waiters`: many consumers that wait for messages or records which do not come.
 
 use super::{
     clock::now,
@@ -16,6 +16,10 @@ use crate::{
         admin::v1::{GetStatusRequest, GetStatusResponse},
         queue::v1::{
             ConsumeRequest, CreateQueueRequest, DeleteQueueRequest, ReceiveRequest, consume_request, consume_response,
+        },
+        stream::v1::{
+            CreateStreamRequest, DeleteStreamRequest, Position, SubscribeStreamRequest,
+            position::{Latest, Start},
         },
     },
 };
@@ -45,6 +49,8 @@ enum Kind {
     Consume,
     /// One Receive call each, waiting up to 20 s, again and again
     Receive,
+    /// One SubscribeStream call each, of a stream with one shard
+    Subscribe,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -67,30 +73,47 @@ pub(crate) fn run(args: &WaitersBenchArgs) -> Result<(), Failure> {
     runtime.block_on(async {
         let mut interrupts = Interrupts::listen();
         let caller = Caller::connect(&args.client).await?;
-        let queue = create(&caller).await?;
+        let name = create(args.kind, &caller).await?;
         let measured = tokio::select! {
-            measured = measure(args, &caller, &queue) => measured,
+            measured = measure(args, &caller, &name) => measured,
             () = interrupts.next() => Err(Failure::failed("interrupted")),
         };
-        caller.queues().delete_queue(caller.request(DeleteQueueRequest { name: queue, ..Default::default() })).await?;
+        delete(args.kind, &caller, name).await?;
         output::print(&measured?)?;
         Ok(())
     })
 }
 
-async fn create(caller: &Caller) -> Result<String, Failure> {
+/// The queue or the stream that nothing comes to.
+async fn create(kind: Kind, caller: &Caller) -> Result<String, Failure> {
     let run = getrandom::u32().map_err(|error| Failure::failed(error.to_string()))?;
-    let queue_id = format!("bench-waiters-{run:08x}");
-    let request = CreateQueueRequest { queue_id: queue_id.clone(), ..CreateQueueRequest::default() };
-    caller.queues().create_queue(caller.request(request)).await?;
-    Ok(queue_id)
+    let name = format!("bench-waiters-{run:08x}");
+    if kind == Kind::Subscribe {
+        let request = CreateStreamRequest { stream_id: name.clone(), ..CreateStreamRequest::default() };
+        caller.streams().create_stream(caller.request(request)).await?;
+    } else {
+        let request = CreateQueueRequest { queue_id: name.clone(), ..CreateQueueRequest::default() };
+        caller.queues().create_queue(caller.request(request)).await?;
+    }
+    Ok(name)
+}
+
+async fn delete(kind: Kind, caller: &Caller, name: String) -> Result<(), Failure> {
+    if kind == Kind::Subscribe {
+        let request = DeleteStreamRequest { name, ..DeleteStreamRequest::default() };
+        caller.streams().delete_stream(caller.request(request)).await?;
+    } else {
+        let request = DeleteQueueRequest { name, ..DeleteQueueRequest::default() };
+        caller.queues().delete_queue(caller.request(request)).await?;
+    }
+    Ok(())
 }
 
 async fn status(caller: &Caller) -> Result<GetStatusResponse, Failure> {
     Ok(caller.admin().get_status(caller.request(GetStatusRequest {})).await?.into_inner())
 }
 
-async fn measure(args: &WaitersBenchArgs, caller: &Caller, queue: &str) -> Result<String, Failure> {
+async fn measure(args: &WaitersBenchArgs, caller: &Caller, name: &str) -> Result<String, Failure> {
     let before = status(caller).await?;
     let open = Arc::new(AtomicU32::new(0));
     let mut waiters = JoinSet::new();
@@ -98,7 +121,7 @@ async fn measure(args: &WaitersBenchArgs, caller: &Caller, queue: &str) -> Resul
     for first in (0..args.clients).step_by(CALLS_PER_CONNECTION as usize) {
         let connection = Caller::connect(&args.client).await?;
         for _ in first..args.clients.min(first + CALLS_PER_CONNECTION) {
-            waiters.spawn(wait(args.kind, connection.clone(), queue.to_owned(), open.clone()));
+            waiters.spawn(wait(args.kind, connection.clone(), name.to_owned(), open.clone()));
         }
     }
     while open.load(Ordering::Relaxed) < args.clients {
@@ -133,19 +156,28 @@ fn ended_early(ended: Result<Result<(), Status>, tokio::task::JoinError>) -> Fai
 }
 
 /// Waits until the call fails.
-async fn wait(kind: Kind, caller: Caller, queue: String, open: Arc<AtomicU32>) -> Result<(), Status> {
-    if kind == Kind::Receive {
-        open.fetch_add(1, Ordering::Relaxed);
-        loop {
-            let request = ReceiveRequest {
-                queue: queue.clone(),
-                max_messages: 1,
-                wait: Some(value::to_proto(POLL)),
-                ..ReceiveRequest::default()
-            };
-            caller.queues().receive(caller.request_with_wait(request, POLL)).await?;
-        }
+async fn wait(kind: Kind, caller: Caller, name: String, open: Arc<AtomicU32>) -> Result<(), Status> {
+    match kind {
+        Kind::Consume => consume(caller, name, &open).await,
+        Kind::Receive => receive(caller, name, &open).await,
+        Kind::Subscribe => subscribe(caller, name, &open).await,
     }
+}
+
+async fn receive(caller: Caller, queue: String, open: &AtomicU32) -> Result<(), Status> {
+    open.fetch_add(1, Ordering::Relaxed);
+    loop {
+        let request = ReceiveRequest {
+            queue: queue.clone(),
+            max_messages: 1,
+            wait: Some(value::to_proto(POLL)),
+            ..ReceiveRequest::default()
+        };
+        caller.queues().receive(caller.request_with_wait(request, POLL)).await?;
+    }
+}
+
+async fn consume(caller: Caller, queue: String, open: &AtomicU32) -> Result<(), Status> {
     let (frames, requests) = mpsc::channel(1);
     let begin = consume_request::Open { queue, ..consume_request::Open::default() };
     let frame = ConsumeRequest { frame: Some(consume_request::Frame::Open(begin)) };
@@ -158,6 +190,20 @@ async fn wait(kind: Kind, caller: Caller, queue: String, open: Arc<AtomicU32>) -
         }
     }
     drop(frames);
+    Ok(())
+}
+
+async fn subscribe(caller: Caller, stream: String, open: &AtomicU32) -> Result<(), Status> {
+    let position = Position { start: Some(Start::Latest(Latest {})) };
+    let request = SubscribeStreamRequest { stream, position: Some(position), ..SubscribeStreamRequest::default() };
+    let mut answers = caller.streams().subscribe_stream(caller.stream(request)).await?.into_inner();
+    let mut is_open = false;
+    // Every answer is a sign of life; the first one comes at once.
+    while answers.message().await?.is_some() {
+        if !std::mem::replace(&mut is_open, true) {
+            open.fetch_add(1, Ordering::Relaxed);
+        }
+    }
     Ok(())
 }
 
