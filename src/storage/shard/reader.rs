@@ -182,6 +182,9 @@ impl ShardReader {
         if let Some((file, span)) = self.active_span(shard, from).filter(|(_, span)| span.first <= from) {
             return Ok(Some(Source::Active(file, span)));
         }
+        if let Some(segment) = self.kept_with(shard, from) {
+            return Ok(Some(Source::Sealed(segment)));
+        }
         self.unless_trimmed(|sealed| self.find_sealed(sealed, shard, from))
     }
 
@@ -251,8 +254,21 @@ impl ShardReader {
     }
 
     fn kept(&self, number: u64) -> Option<Arc<Segment>> {
+        self.kept_where(|known, _| known == number)
+    }
+
+    /// The segment that has the position, if it is one of those kept: who reads on needs no search, which would look into
+    /// segments that nobody reads.
+    fn kept_with(&self, shard: u32, from: u64) -> Option<Arc<Segment>> {
+        let oldest = self.oldest_sealed()?;
+        let has = |span: &Span| (span.first..span.next).contains(&from);
+        self.kept_where(|number, segment| number >= oldest && segment.index.span(shard).is_some_and(has))
+    }
+
+    /// The one of which this is true becomes the latest.
+    fn kept_where(&self, is_it: impl Fn(u64, &Segment) -> bool) -> Option<Arc<Segment>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.iter().position(|(known, _)| *known == number)?;
+        let at = kept.iter().rposition(|(number, segment)| is_it(*number, segment))?;
         let found = kept.remove(at);
         let segment = found.1.clone();
         kept.push(found);

@@ -136,6 +136,26 @@ fn records_are_read_back_from_any_position_over_segments_and_restarts() {
 }
 
 #[test]
+fn who_reads_on_in_a_segment_opens_no_other() {
+    let disk = disk(1);
+    let (mut writer, _) = reopen(&disk);
+    for round in 0..1000 {
+        append(&mut writer, 1, round, 1, 1000 + round).expect("written");
+    }
+    let reader = writer.reader();
+    // Two readers far from each other, one record at a time.
+    let far = |from: u64| [from, 700 - from];
+    let read = |at: u64| reader.read(1, at, 1, usize::MAX).expect("read").entries[0].seq == at;
+    let mut quiet = 0;
+    for from in 0..300 {
+        let before = disk.calls();
+        assert!(far(from).into_iter().all(read));
+        quiet += u64::from(disk.calls() == before);
+    }
+    assert!(quiet > 200, "{quiet} of 300 steps opened nothing");
+}
+
+#[test]
 fn a_chunk_that_does_not_go_on_the_shard_is_refused() {
     let (mut writer, _) = reopen(&disk(1));
     append(&mut writer, 1, 0, 3, 1000).expect("written");
