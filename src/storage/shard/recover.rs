@@ -122,6 +122,9 @@ pub(super) fn recover(io: &dyn Io, data_dir: &Path, owner: &Owner) -> io::Result
         }
         let file = io.open(&end.path)?;
         file.set_len(end.good)?;
+        // Whoever finds the footer, even one that a killed process wrote, takes what is before it and the name as synced.
+        file.sync()?;
+        io.fsync_dir(&dir)?;
         file.write_at(&end.index.encode(end.file_id), end.good)?;
         file.sync()?;
     }

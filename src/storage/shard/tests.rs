@@ -291,6 +291,24 @@ pub(super) fn sealed() -> (SimDisk, Vec<std::path::PathBuf>) {
 }
 
 #[test]
+fn what_a_start_that_is_killed_found_unsynced_is_synced_by_the_next_one() {
+    for call in 1..20 {
+        let disk = disk(call);
+        let (mut writer, _) = reopen(&disk);
+        append(&mut writer, 1, 0, 3, 1000).expect("written");
+        // Killed before the sync, and again while the end is put right: what was written is in the page cache.
+        let disk = disk.restart_process();
+        disk.fault_at(call, Fault::Crash);
+        let _killed = open(Arc::new(disk.clone()), Path::new(DATA), OWNER, RULE, entropy(call));
+        let disk = disk.restart_process();
+        let (writer, _) = reopen(&disk);
+        assert_eq!(writer.next(1), Some(3), "call {call}");
+        let (writer, recovered) = reopen(&disk.reboot());
+        assert_eq!((writer.next(1), recovered.lost), (Some(3), vec![]), "call {call}");
+    }
+}
+
+#[test]
 fn any_damaged_byte_loses_at_most_what_is_reported() {
     let (disk, files) = sealed();
     for (file, path) in files.iter().enumerate() {
