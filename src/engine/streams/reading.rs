@@ -88,7 +88,11 @@ impl Reading {
             };
             match looked {
                 Looked::Moved => {}
-                Looked::Trimmed { first } => batch.next.index = first.max(index),
+                // What comes first may go by its age too before the next look: on to what stays.
+                Looked::Trimmed { first } => {
+                    let stays = self.seek(stream, cursor.shard, not_before).await?;
+                    batch.next.index = first.max(index).max(stays);
+                }
                 Looked::Lost { to } => {
                     tracing::error!(stream = %stream.path(), shard = %cursor.shard, from = index, to, "records are lost");
                     batch.lost = Some((index, to));
