@@ -201,6 +201,26 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Damages the newest snapshot when there is an older one: a start goes back to that.
+    pub(in crate::engine) fn harm_snapshot(&self) {
+        let is_snapshot = |path: &std::path::PathBuf| {
+            path.starts_with("/data/meta") && path.extension().is_some_and(|extension| extension == "snap")
+        };
+        let mut snapshots: Vec<_> = self.disk.files().into_iter().filter(is_snapshot).collect();
+        snapshots.sort_by_key(|path| {
+            path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok()).expect("a generation")
+        });
+        if let [.., _, newest] = snapshots.as_slice() {
+            self.disk.damage(newest, |bytes| {
+                if let Some(byte) = bytes.get_mut(40) {
+                    *byte ^= 1;
+                }
+            });
+        }
+    }
+}
+
 pub(in crate::engine) fn region() -> Region {
     Region::parse("us-east-1").expect("valid")
 }

@@ -102,6 +102,9 @@ async fn trial(seed: u64) {
             machine.cut_power(engine);
         }
         machine.harm_index(&mut random);
+        if random.random_bool(0.1) {
+            machine.harm_snapshot();
+        }
     }
     let what = format!("seed {seed}");
     let engine = machine.start().expect("a sound disk opens");
