@@ -18,11 +18,13 @@ use crate::{
         io::sim::SimDisk,
         log::{Drive, LogOptions},
         shard::SegmentRule,
+        snapshot,
         store::IndexKind,
     },
 };
 use rand::{Rng as _, RngCore as _, SeedableRng as _, rngs::SmallRng};
 use std::{
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -199,23 +201,14 @@ impl Machine {
             _ => {}
         }
     }
-}
 
-impl Machine {
     /// Damages the newest snapshot when there is an older one: a start goes back to that.
     pub(in crate::engine) fn harm_snapshot(&self) {
-        let is_snapshot = |path: &std::path::PathBuf| {
-            path.starts_with("/data/meta") && path.extension().is_some_and(|extension| extension == "snap")
-        };
-        let mut snapshots: Vec<_> = self.disk.files().into_iter().filter(is_snapshot).collect();
-        snapshots.sort_by_key(|path| {
-            path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok()).expect("a generation")
-        });
-        if let [.., _, newest] = snapshots.as_slice() {
-            self.disk.damage(newest, |bytes| {
-                if let Some(byte) = bytes.get_mut(40) {
-                    *byte ^= 1;
-                }
+        let generations = snapshot::generations(&self.disk, Path::new(DATA)).expect("listed");
+        if let [.., _, newest] = generations.as_slice() {
+            // A name whose file a power cut left empty is damaged already.
+            self.disk.damage(&snapshot::path_of(Path::new(DATA), *newest), |bytes| {
+                bytes.iter_mut().skip(40).take(1).for_each(|byte| *byte ^= 1);
             });
         }
     }
