@@ -62,7 +62,29 @@ impl MessageSeq {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub Lsn);
 
-/// Where an entry stands in its partition's log.
+/// Set in the frame number of a [`Location`] in the archive; the archive numbers its frames by itself.
+const IN_ARCHIVE: u64 = 1 << 63;
+
+impl Lsn {
+    /// A frame of the archive, as a [`Location`] names it: above every frame of the log.
+    #[must_use]
+    pub fn in_archive(self) -> Self {
+        Self(self.0 | IN_ARCHIVE)
+    }
+
+    /// Whether this names a frame of the archive.
+    pub fn is_in_archive(self) -> bool {
+        self.0 & IN_ARCHIVE != 0
+    }
+
+    /// The number that the archive itself gives the frame.
+    #[must_use]
+    pub fn of_archive(self) -> Self {
+        Self(self.0 & !IN_ARCHIVE)
+    }
+}
+
+/// Where an entry stands in its partition's log, or in its archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Location {
     /// The frame that holds the entry.

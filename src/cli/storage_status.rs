@@ -13,6 +13,8 @@ pub(super) struct StorageStatus {
     disk_total_bytes: u64,
     log_segments: u64,
     log_bytes: u64,
+    archive_segments: u64,
+    archive_bytes: u64,
     reserve_bytes: u64,
     live_messages: u64,
     live_bytes: u64,
@@ -62,6 +64,8 @@ impl From<Storage> for StorageStatus {
             disk_total_bytes: storage.disk_total_bytes,
             log_segments: storage.log_segments,
             log_bytes: storage.log_bytes,
+            archive_segments: storage.archive_segments,
+            archive_bytes: storage.archive_bytes,
             reserve_bytes: storage.reserve_bytes,
             live_messages: storage.live_messages,
             live_bytes: storage.live_bytes,
@@ -114,8 +118,13 @@ impl StorageStatus {
             "low" => "little space is left: nothing that grows is accepted",
             state => state,
         };
+        let archive = match self.archive_segments {
+            0 => String::new(),
+            count => format!(", archive {} in {count}", show_size(self.archive_bytes)),
+        };
         let log = format!(
-            "{} in {} segments: {} live in {} messages, {} dead; {} in reserve; index {} in {} pages; {} idle queues parked",
+            "{} in {} segments{archive}: {} live in {} messages, {} dead; {} in reserve; index {} in {} pages; \
+             {} idle queues parked",
             show_size(self.log_bytes),
             self.log_segments,
             show_size(self.live_bytes),

@@ -219,8 +219,8 @@ table! {
         min_free_bytes: Size = "2GiB";
         /// Bytes of the newest entries kept in memory, so that consumers who keep up never read the disk.
         hot_tail: Size = "32MiB" in "0B" .. "64GiB";
-        /// Bytes that the log may take besides twice what lives in it. Past that, what lives at its old end is written anew at
-        /// its head, and the end is given back. On a small disk it is a quarter of it, on a nearly full one nothing.
+        /// Bytes that the log may take besides what lives in it and a quarter of that. Past that, what lives at its old end
+        /// moves to the archive, and the end is given back. On a small disk it is a quarter of it, on a nearly full one nothing.
         log_retain: Size = "1GiB" in "64MiB" .. "16TiB";
         /// Whether the log is written past the page cache, where the file system can: less work and waiting a commit. With
         /// false what was written lately is read back from memory, which helps late consumers on a slow disk.

@@ -100,7 +100,9 @@ fn run(
     dir: &Path,
     steps: &mpsc::Sender<Result<BackupStep, Refusal>>,
 ) -> Result<BackupStep, Refusal> {
-    let source = Source { io: &*host.io, data_dir: &host.data_dir, pin, now: host.shared.clock.now() };
+    let archive = || host.archive.log().and_then(|log| log.pin());
+    let (data_dir, now) = (&host.data_dir, host.shared.clock.now());
+    let source = Source { io: &*host.io, data_dir, pin, archive: &archive, now };
     let mut progress = |Progress { done_bytes, total_bytes }| {
         if steps.is_closed() || !is_open(host) {
             return ControlFlow::Break(());

@@ -11,8 +11,9 @@ use crate::{
     },
     domain::queue::Page,
     engine::{
+        archive::Archive,
         command::Command,
-        evacuate::Job,
+        evacuate::{Job, Jobs},
         image::{PartitionImage, encode_page, encode_section},
         inbox::Inbox,
         streams::writer::Orders,
@@ -20,7 +21,7 @@ use crate::{
     storage::{
         checkpoint::PartitionPosition,
         index::{IndexError, IndexStore},
-        log::{LocalLog, LogPosition, LogStore},
+        log::{LocalLog, LogPosition, LogStore, ReplayFrom},
         snapshot::Section,
         store::{Commit, CommitError, Store},
     },
@@ -36,6 +37,8 @@ use std::{
 /// The only kind of section there is.
 pub(crate) const SECTION_KIND: u32 = 1;
 
+/// The one that is written to, and one that fills while the next is emptied.
+const ARCHIVE_SEGMENTS_RETAINED: u64 = 2;
 /// What is retained is at most one in so many parts of the disk.
 const RETAIN_DISK_PARTS: u64 = 4;
 
@@ -55,15 +58,17 @@ pub(crate) struct Checkpointer {
     /// The next checkpoint begins a new index and puts every page into it.
     pub(crate) index_failed: bool,
     pub(crate) last: Option<Last>,
-    /// What the log may take besides twice what lives in it.
+    pub(crate) archive: Arc<Archive>,
+    /// What the log may take besides what lives in it and a quarter of that.
     pub(crate) log_retain_bytes: u64,
-    /// Takes the next evacuation when it is done with the one before.
-    pub(crate) evacuations: SyncSender<Vec<Job>>,
+    /// Takes the next jobs when those of before are done.
+    pub(crate) evacuations: SyncSender<Jobs>,
     /// Brings records of streams from the log to their segments.
     pub(crate) orders: Orders,
 }
 
 /// The log at the last commit, and what that commit left in it.
+#[derive(Default)]
 pub(crate) struct Last {
     position: LogPosition,
     segments: usize,
@@ -73,9 +78,18 @@ pub(crate) struct Last {
     gets_further: bool,
     /// What each partition still needs of the log, from this frame on, however often its state is committed.
     needed: BTreeMap<PartitionId, Lsn>,
-    /// The oldest frame with something that lives.
+    /// The oldest frame with something that lives, or that the archive has not heard of.
     oldest: BTreeMap<PartitionId, Lsn>,
     live_bytes: u64,
+    /// The oldest frame of the archive with something that lives.
+    archive_oldest: BTreeMap<PartitionId, Lsn>,
+    /// The same of the commit before, which a start may have to go back to.
+    archive_oldest_before: BTreeMap<PartitionId, Lsn>,
+    archived_bytes: u64,
+    /// Partitions with changes that the archive has not heard of.
+    changed: Vec<PartitionId>,
+    /// The next commit lets more of the archive go, or of what the archive had to hear.
+    archive_lags: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -106,8 +120,11 @@ impl Checkpointer {
         if !has_changed && !last.gets_further {
             return false;
         }
+        if last.archive_lags {
+            return true;
+        }
         match self.log.can_let_go(&last.needed) {
-            Ok(can_let_go) => can_let_go || !self.to_evacuate(last).is_empty(),
+            Ok(can_let_go) => can_let_go || !self.to_move(last).is_empty(),
             Err(error) => {
                 tracing::warn!(%error, "what the log's oldest segment holds cannot be told");
                 false
@@ -131,13 +148,14 @@ impl Checkpointer {
         if !self.orders.settle() {
             return Err(CheckpointError::Closing);
         }
+        let archive_from = self.archive.from();
         let images = self.freeze(self.index_failed)?;
         let queues_gone = self.queues_gone(&images);
         for image in &images {
             self.gather(image);
         }
         self.put_pages()?;
-        let sections: Vec<Section> = images.iter().map(|image| self.section(image)).collect();
+        let sections: Vec<Section> = images.iter().map(|image| self.section(image, &archive_from)).collect();
         let positions = images.iter().zip(&sections).map(|(image, section)| position_of(image, section)).collect();
         let commit = Commit {
             now: self.clock.now(),
@@ -152,48 +170,82 @@ impl Checkpointer {
         self.tidy(&queues_gone)?;
         for image in &images {
             let kept_above = committed.needed_above.get(&image.partition).map_or(Lsn(0), |lsn| lsn.next());
-            let below = kept_above.min(image.oldest);
+            let below = kept_above.min(image.oldest).min(self.kept_for_archive(image));
             if let Some(inbox) = self.inboxes.get(image.partition.0 as usize) {
                 inbox.push_internal(Command::Trim { below });
             }
         }
-        let lags = |image: &PartitionImage| committed.needed_above.get(&image.partition) != Some(&image.lsn);
-        let mut last = Last {
-            position,
-            segments,
-            is_low,
-            gets_further: images.iter().any(lags),
-            needed: images.iter().map(|image| (image.partition, image.lsn.next().min(image.oldest))).collect(),
-            oldest: images.iter().map(|image| (image.partition, image.oldest)).collect(),
-            live_bytes: images.iter().map(|image| image.live_bytes).sum(),
+        let lags = |image: &PartitionImage| {
+            committed.needed_above.get(&image.partition) != Some(&image.lsn)
+                || self.kept_for_archive(image) < image.oldest
         };
-        last.gets_further |= !self.evacuate(&last);
+        let gets_further = images.iter().any(lags);
+        let mut last = Last { position, segments, is_low, gets_further, ..self.left(&images, &archive_from) };
+        last.gets_further |= !self.evacuate(&last) || last.archive_lags;
         self.last = Some(last);
         Ok(())
     }
 
-    /// Asks for the log's old end to be emptied; false when one that is at work, and the next one, must be waited for.
+    /// What a commit of these images leaves in the log and in the archive.
+    fn left(&self, images: &[PartitionImage], archive_from: &ReplayFrom) -> Last {
+        // What an image has nothing of was handed over and is gone, up to where the archive ended then.
+        let oldest_archived = |image: &PartitionImage| {
+            let end = archive_from.lsns.get(&image.partition)?.next();
+            Some((image.partition, image.archive_oldest.map_or(end, |oldest| oldest.min(end))))
+        };
+        let archive_oldest: BTreeMap<_, _> = images.iter().filter_map(oldest_archived).collect();
+        let archive_oldest_before = self.last.as_ref().map(|last| last.archive_oldest.clone()).unwrap_or_default();
+        let has_changes = |image: &&PartitionImage| !image.archive_changes.is_empty();
+        let changed: Vec<_> = images.iter().filter(has_changes).map(|image| image.partition).collect();
+        let takes_more = self.archive.log().is_some_and(|archive| !archive.lacks_reserve());
+        let has_moved = self.archive.log().is_some() && archive_oldest_before != archive_oldest;
+        Last {
+            needed: images.iter().map(|image| (image.partition, image.lsn.next().min(image.oldest))).collect(),
+            oldest: images.iter().map(|image| (image.partition, image.oldest)).collect(),
+            live_bytes: images.iter().map(|image| image.live_bytes).sum(),
+            archived_bytes: images.iter().map(|image| image.archived_bytes).sum(),
+            archive_lags: has_moved || !changed.is_empty() && takes_more,
+            archive_oldest,
+            archive_oldest_before,
+            changed,
+            ..Last::default()
+        }
+    }
+
+    /// A start that has to go back to the snapshot of before, without the index, cannot take from the archive what that one
+    /// has not heard of: the log keeps it for one more commit.
+    fn kept_for_archive(&self, image: &PartitionImage) -> Lsn {
+        let before = self.last.as_ref().and_then(|last| last.oldest.get(&image.partition));
+        match (self.archive.log(), before) {
+            (None, _) => image.oldest,
+            (Some(_), before) => before.copied().unwrap_or(Lsn(0)).min(image.oldest),
+        }
+    }
+
+    /// Asks for old ends to be emptied, and for the archive to be told; false when one that is at work, and the next one, must
+    /// be waited for.
     fn evacuate(&self, last: &Last) -> bool {
-        let jobs = self.to_evacuate(last);
+        let trims = match self.archive.log() {
+            Some(_) => last.archive_oldest_before.clone().into_iter().collect(),
+            None => Vec::new(),
+        };
+        let jobs = Jobs { moves: self.to_move(last), trims, changed: last.changed.clone() };
         jobs.is_empty() || !matches!(self.evacuations.try_send(jobs), Err(TrySendError::Full(_)))
     }
 
-    /// What stands at the log's old end while the log is much larger than what lives in it.
-    fn to_evacuate(&self, last: &Last) -> Vec<Job> {
-        let wanted = self.retained().saturating_add(2 * last.live_bytes);
-        let ends = match self.log.in_the_way(wanted) {
-            Ok(ends) => ends,
-            Err(error) => {
-                tracing::warn!(%error, "the log's old end cannot be evacuated");
-                return Vec::new();
-            }
-        };
-        let is_held = |(partition, end): &Job| last.oldest.get(partition).is_some_and(|oldest| oldest < end);
-        ends.into_iter().filter(is_held).collect()
+    /// What stands at the old ends of the log and of the archive while these are larger than what lives in them.
+    fn to_move(&self, last: &Last) -> Vec<Job> {
+        let mut jobs = in_the_way(&self.log, self.retained(), last.live_bytes, &last.oldest);
+        if let Some(archive) = self.archive.log() {
+            let retained = ARCHIVE_SEGMENTS_RETAINED * archive.segment_bytes();
+            let moves = in_the_way(archive, retained, last.archived_bytes, &last.archive_oldest);
+            jobs.extend(moves.into_iter().map(|(partition, below)| (partition, below.in_archive())));
+        }
+        jobs
     }
 
-    /// What the log may take besides twice what lives in it: on a small disk no more than a part of that, and nothing on one
-    /// that is nearly full, where a few old messages would else keep growth refused for ever.
+    /// What the log may take besides what lives in it and a quarter of that: on a small disk no more than a part of that, and
+    /// nothing on one that is nearly full, where a few old messages would else keep growth refused for ever.
     fn retained(&self) -> u64 {
         if self.log.must_refuse_growth() {
             return 0;
@@ -282,14 +334,28 @@ impl Checkpointer {
         Ok(())
     }
 
-    fn section(&self, image: &PartitionImage) -> Section {
+    fn section(&self, image: &PartitionImage, archive_from: &ReplayFrom) -> Section {
         Section {
             partition: image.partition,
             kind: SECTION_KIND,
             lsn: image.lsn,
-            bytes: encode_section(image, &self.page_lsns).into(),
+            bytes: encode_section(image, &self.page_lsns, archive_from).into(),
         }
     }
+}
+
+/// What stands at the old end of a log while that is larger than what lives in it, a quarter of that, and what is retained.
+fn in_the_way(log: &LocalLog, retained: u64, live_bytes: u64, oldest: &BTreeMap<PartitionId, Lsn>) -> Vec<Job> {
+    let wanted = retained.saturating_add(live_bytes).saturating_add(live_bytes / 4);
+    let ends = match log.in_the_way(wanted, oldest) {
+        Ok(ends) => ends,
+        Err(error) => {
+            tracing::warn!(%error, "an old end cannot be evacuated");
+            return Vec::new();
+        }
+    };
+    let is_held = |(partition, end): &Job| oldest.get(partition).is_some_and(|oldest| oldest < end);
+    ends.into_iter().filter(is_held).collect()
 }
 
 /// The same state has the same section, so the section's CRC serves as the state's hash.

@@ -9,7 +9,7 @@ use crate::{
         time::Timestamp,
     },
     domain::{
-        queue::Delivery,
+        queue::{Delivery, StoredMessage},
         stream::{ShardId, StreamError, acks::event::Marked, create::Create},
         table,
     },
@@ -169,6 +169,19 @@ pub(crate) enum Command {
         moves: Vec<Relocation>,
         then: Then<()>,
     },
+    Archive {
+        moves: Vec<Move>,
+        then: Then<()>,
+    },
+    ArchiveChanges {
+        limit: usize,
+        answer: std::sync::mpsc::Sender<Changes>,
+    },
+    ArchiveHeard {
+        count: usize,
+        /// The archive's frame that says so.
+        lsn: crate::base::id::Lsn,
+    },
 }
 
 /// What is asked about streams.
@@ -201,20 +214,37 @@ pub(crate) struct Trimmed {
     pub(crate) bytes: Option<u64>,
 }
 
-/// A message whose entry stands where the log is to end.
-#[derive(Clone, Copy, Debug)]
+/// A message whose entry stands where the log, or the archive, is to end.
+#[derive(Clone, Debug)]
 pub(crate) struct Standing {
     pub(crate) queue: QueueId,
-    pub(crate) seq: MessageSeq,
-    pub(crate) at: Location,
+    pub(crate) message: StoredMessage,
 }
 
 /// A message to be written anew: what was read at its place.
 pub(crate) struct Relocation {
-    pub(crate) standing: Standing,
+    pub(crate) queue: QueueId,
+    pub(crate) seq: MessageSeq,
+    pub(crate) at: Location,
     /// The header of its first entry.
     pub(crate) sent: Bytes,
     pub(crate) body: Bytes,
+}
+
+/// A message that the archive has: as it was when it was written there, and where.
+pub(crate) struct Move {
+    pub(crate) queue: QueueId,
+    pub(crate) message: StoredMessage,
+    pub(crate) to: Location,
+}
+
+/// What has become of messages in the archive.
+pub(crate) struct Changes {
+    /// How many changes these are, and how many there are altogether.
+    pub(crate) count: usize,
+    pub(crate) all: usize,
+    /// As they are now; none: gone.
+    pub(crate) messages: Vec<(QueueId, MessageSeq, Option<StoredMessage>)>,
 }
 
 pub(crate) type Settlement = (MessageSeq, LeaseId, Outcome);

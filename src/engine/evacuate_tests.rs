@@ -1,5 +1,5 @@
-//! What lives at the log's old end moves up, and is the same after a restart, with the index and without. Power cuts in between
-//! are those of `crash_tests`, where everything moves all the time.
+//! What lives at the log's old end moves to the archive, and is the same after a restart, with the index and without. Power
+//! cuts in between are those of `crash_tests`, where everything moves all the time.
 
 use super::tests::{ack, bodies, message, options, path, queue, receive, send, start_with};
 use crate::{
@@ -13,13 +13,17 @@ use crate::{
 };
 use std::{path::Path, time::Duration};
 
-/// A log of two segments, besides twice what lives in it.
+/// A log of two segments, besides what lives in it.
 fn tight(dir: &Path) -> EngineOptions {
     EngineOptions { log_retain_bytes: 2 << 20, ..options(dir) }
 }
 
 fn segments(dir: &Path) -> Vec<u64> {
-    let names = std::fs::read_dir(dir.join("wal")).expect("a log").map(|entry| entry.expect("entry").file_name());
+    segments_of(dir, "wal")
+}
+
+fn segments_of(dir: &Path, log: &str) -> Vec<u64> {
+    let names = std::fs::read_dir(dir.join(log)).expect("a log").map(|entry| entry.expect("entry").file_name());
     let mut seqs: Vec<u64> = names.filter_map(|name| name.to_str()?.strip_suffix(".wal")?.parse().ok()).collect();
     seqs.sort_unstable();
     seqs
@@ -69,7 +73,7 @@ async fn check(engine: &Engine, before: &[Seen]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_takes_moves_up_the_log_and_the_old_end_goes() {
+async fn what_nobody_takes_moves_to_the_archive_and_the_old_end_goes() {
     let dir = tempfile::tempdir().expect("tempdir");
     let engine = start_with(&tight(dir.path()));
     let kept = queue(&engine, "kept", QueueOptions::default()).await;
@@ -94,7 +98,7 @@ async fn what_nobody_takes_moves_up_the_log_and_the_old_end_goes() {
     let before = seen(&got[..2]);
 
     pass(&engine, dir.path()).await;
-    // What moved moves again.
+    assert!(!segments_of(dir.path(), "archive").is_empty());
     pass(&engine, dir.path()).await;
     engine.close();
     let engine = start_with(&tight(dir.path()));
@@ -103,7 +107,7 @@ async fn what_nobody_takes_moves_up_the_log_and_the_old_end_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_index_what_moved_up_is_found_in_the_log() {
+async fn without_the_index_what_moved_is_found_in_the_archive() {
     let dir = tempfile::tempdir().expect("tempdir");
     let engine = start_with(&tight(dir.path()));
     let kept = queue(&engine, "kept", QueueOptions::default()).await;
@@ -122,5 +126,70 @@ async fn without_the_index_what_moved_up_is_found_in_the_log() {
     assert_eq!(bodies(&receive(&engine, &kept, 10).await), ["b", "c"], "the lease still holds");
     let settled = engine.settle(&kept, vec![(leased[0].receipt, Outcome::Ack)]).await.expect("settled");
     settled.into_iter().next().expect("one").expect("the lease of before the move settles the message");
+    engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_archive_hears_what_becomes_of_its_messages_before_the_log_forgets_it() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start_with(&tight(dir.path()));
+    let kept = queue(&engine, "kept", QueueOptions::default()).await;
+    send(&engine, &kept, &["a", "b", "c", "d"], None).await;
+    pass(&engine, dir.path()).await;
+    let got = receive(&engine, &kept, 2).await;
+    let nack = Outcome::Nack { delay: Duration::ZERO, keep_receive_count: false };
+    engine.settle(&kept, vec![(got[0].receipt, nack), (got[1].receipt, Outcome::Ack)]).await.expect("settled");
+    // The segment that says so goes.
+    pass(&engine, dir.path()).await;
+    engine.close();
+    std::fs::remove_dir_all(dir.path().join("index")).expect("removed");
+    let engine = start_with(&tight(dir.path()));
+    let kept = engine.find_queue(&path("kept")).expect("there");
+    let mut got = receive(&engine, &kept, 10).await;
+    got.sort_by_key(|message| message.receipt.seq);
+    let counts: Vec<_> = got.iter().map(|message| message.receive_count).collect();
+    assert_eq!((bodies(&got), counts), (vec!["a".into(), "c".into(), "d".into()], vec![2, 1, 1]));
+    engine.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_archive_gives_back_what_is_gone_of_it() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start_with(&tight(dir.path()));
+    let kept = queue(&engine, "kept", QueueOptions::default()).await;
+    let body = "y".repeat(100 << 10);
+    for _ in 0..16 {
+        send(&engine, &kept, &[body.as_str(); 5], None).await;
+    }
+    pass(&engine, dir.path()).await;
+    let full = segments_of(dir.path(), "archive");
+    assert!(full.len() > 6, "{full:?}");
+    // All but one in ten die, all over the archive.
+    for _ in 0..8 {
+        let got = receive(&engine, &kept, 10).await;
+        ack(&engine, &kept, &got[1..]).await;
+    }
+    for _ in 0..10 {
+        pass(&engine, dir.path()).await;
+        // What lives, a quarter of it, the segments that are retained, and one that is prepared.
+        if segments_of(dir.path(), "archive").len() <= 6 {
+            engine.close();
+            return;
+        }
+    }
+    panic!("the archive stays as large as it was: {:?}", segments_of(dir.path(), "archive"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_is_gone_is_named() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let engine = start_with(&tight(dir.path()));
+    let kept = queue(&engine, "kept", QueueOptions::default()).await;
+    send(&engine, &kept, &["a"], None).await;
+    pass(&engine, dir.path()).await;
+    engine.close();
+    std::fs::remove_dir_all(dir.path().join("archive")).expect("removed");
+    let engine = start_with(&tight(dir.path()));
+    assert!(engine.status().alarms.contains(&"CORRUPT_SEGMENT".to_owned()), "{:?}", engine.status().alarms);
     engine.close();
 }

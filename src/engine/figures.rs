@@ -22,11 +22,14 @@ pub struct StorageFigures {
     pub disk_total_bytes: u64,
     pub log_segments: u64,
     pub log_bytes: u64,
+    /// Of the archive, where what is old stands.
+    pub archive_segments: u64,
+    pub archive_bytes: u64,
     pub reserve_bytes: u64,
     /// In queues, or on their way to another one.
     pub live_messages: u64,
     pub live_bytes: u64,
-    /// What of the log is no live message.
+    /// What of the log and of the archive is no live message.
     pub dead_bytes: u64,
     /// As of the last checkpoint.
     pub index_pages: u64,
@@ -73,32 +76,39 @@ impl Engine {
         for result in kept {
             partitions.push(result.await.map_err(|_| super::client::closing())?);
         }
-        let log = self.0.log.clone();
-        let measured = tokio::task::spawn_blocking(move || (log.figures(), log.space())).await;
-        let (log, space) = match measured {
-            Ok((Ok(log), Ok(space))) => (log, space),
-            Ok((log, space)) => {
-                let error = log.as_ref().err().or(space.as_ref().err());
-                tracing::warn!(?error, "the storage does not tell its size");
-                (log.unwrap_or_default(), space.unwrap_or(Space { free: 0, total: 0 }))
+        let (log, archive) = (self.0.log.clone(), self.0.archive.clone());
+        let measure = move || {
+            let archived = archive.log().map_or_else(|| Ok(LogFigures::default()), |log| log.figures());
+            (log.figures(), archived, log.space())
+        };
+        let measured = tokio::task::spawn_blocking(measure).await;
+        let (log, archive, space) = match measured {
+            Ok((Ok(log), Ok(archive), Ok(space))) => (log, archive, space),
+            Ok((log, archive, space)) => {
+                let error = [log.as_ref().err(), archive.as_ref().err(), space.as_ref().err()];
+                tracing::warn!(error = ?error.into_iter().flatten().next(), "the storage does not tell its size");
+                let none = Space { free: 0, total: 0 };
+                (log.unwrap_or_default(), archive.unwrap_or_default(), space.unwrap_or(none))
             }
             Err(_) => return Err(super::client::closing()),
         };
-        Ok(figures(&self.0, &log, space, &partitions))
+        Ok(figures(&self.0, (&log, &archive), space, &partitions))
     }
 }
 
-fn figures(host: &Host, log: &LogFigures, space: Space, kept: &[Kept]) -> StorageFigures {
+fn figures(host: &Host, (log, archive): (&LogFigures, &LogFigures), space: Space, kept: &[Kept]) -> StorageFigures {
     let live_bytes = kept.iter().map(|kept| kept.bytes).sum();
     StorageFigures {
         growth_refused: host.alarms.disk_low.load(Ordering::Relaxed),
         disk_total_bytes: space.total,
         log_segments: log.segments,
         log_bytes: log.bytes,
-        reserve_bytes: log.reserve_bytes,
+        archive_segments: archive.segments,
+        archive_bytes: archive.bytes,
+        reserve_bytes: log.reserve_bytes + archive.reserve_bytes,
         live_messages: kept.iter().map(|kept| kept.messages).sum(),
         live_bytes,
-        dead_bytes: log.bytes.saturating_sub(live_bytes),
+        dead_bytes: (log.bytes + archive.bytes).saturating_sub(live_bytes),
         index_pages: host.alarms.index_pages.load(Ordering::Relaxed),
         index_bytes: host.alarms.index_bytes.load(Ordering::Relaxed),
         oldest_segment: log.oldest_segment,

@@ -9,6 +9,7 @@ use crate::{
         time::Timestamp,
     },
     engine::{
+        archive::Archive,
         command::Command,
         definition::QueueDefinition,
         inbox::Inbox,
@@ -69,6 +70,7 @@ pub(crate) struct Host {
     pub(super) orders: Orders,
     pub(super) receipts: Receipts,
     pub(super) log: Arc<LocalLog>,
+    pub(super) archive: Arc<Archive>,
     pub(super) io: Arc<dyn Io>,
     pub(super) data_dir: PathBuf,
     pub(super) entropy: Mutex<Box<dyn Entropy>>,
@@ -192,6 +194,9 @@ impl Host {
         }
         // Nothing they hand over is taken any more, and what they were at is durable or not begun.
         join("outbox", threads.pump);
+        if let Some(Err(error)) = self.archive.log().map(|log| log.close()) {
+            tracing::error!(%error, "the archive did not close cleanly");
+        }
         join("evacuation", threads.evacuation);
         self.orders.stop();
         join("segments", threads.segments);

@@ -4,6 +4,7 @@
 //! Absent on purpose: protocols, HTTP, gRPC, authorisation.
 
 pub mod access;
+mod archive;
 pub mod backup;
 mod catalog;
 mod checkpoint;

@@ -1,13 +1,15 @@
 //! Opening the engine: directory, snapshot, index, log, threads; in that order, and nothing is served before.
 //!
 //! The state is the snapshot's heads, the index's pages, and the log replayed over both. When the index cannot be
-//! trusted the pages are left out and the log is replayed from its oldest segment instead: the result is the same.
+//! trusted the pages are left out, the archive is read, and the log is replayed from its oldest segment instead: the result
+//! is the same.
 
 use super::{
+    archive::{self, Archive, Opener},
     checkpoint::{Checkpointer, PageLsns, SECTION_KIND},
     client::Engine,
     command::Command,
-    evacuate::{Evacuation, Job},
+    evacuate::{Evacuation, Jobs},
     host::{Alarms, Host, Recovery, Threads},
     image::{Section, decode_page, decode_section},
     inbox::Inbox,
@@ -42,7 +44,7 @@ use crate::{
     engine::catalog::CatalogRules,
     storage::{
         index::{IndexState, IndexStore},
-        log::{self, LocalLog, LogStore, ReplayFrom},
+        log::{self, LocalLog, LogReader, LogStore, ReplayFrom},
         snapshot::Snapshot,
         store::{self, Opened, Store},
     },
@@ -83,6 +85,10 @@ pub enum OpenError {
 pub(super) struct Rebuilt {
     pub(super) states: BTreeMap<PartitionId, State>,
     pub(super) from: ReplayFrom,
+    /// Where what of the archive is not in the states begins.
+    pub(super) archive_from: ReplayFrom,
+    /// The messages of the states are to come from the archive and the log.
+    pub(super) lacks_messages: bool,
     page_lsns: PageLsns,
 }
 
@@ -125,7 +131,21 @@ pub fn open_watched(options: &EngineOptions, mut host: EngineHost, opening: &Ope
     let (orders, waiting) = writer::orders();
     let parts = StreamParts { limits: options.streams.limits, chunk_bytes: options.streams.chunk_bytes, orders };
     let mut rebuilt = rebuild(&mut opened, partitions, &parts)?;
+    let opener = Opener::new(&host, options, opened.identity.uuid.into_bytes());
+    let (mut late, mut damage) = (Vec::new(), Vec::new());
+    // One that is gone is damage too.
+    if opener.exists()? || rebuilt.archive_from.durable_seq > 0 {
+        let (report, found) = match rebuilt.lacks_messages {
+            false => {
+                rebuilt.states.values_mut().for_each(|state| state.archive.pages_are_newer = true);
+                archive::find_late(&opener, &rebuilt)?
+            }
+            true => archive::restore(&opener, &mut rebuilt)?,
+        };
+        (late, damage) = (found, report.corrupt);
+    }
     let (log, report) = replay(&opened, options, &mut host, &mut rebuilt, opening)?;
+    archive::hand_over(&late, &mut rebuilt.states);
     let log = Arc::new(log);
     let recovery = Recovery {
         duration: host.clock.now().since(began),
@@ -134,11 +154,12 @@ pub fn open_watched(options: &EngineOptions, mut host: EngineHost, opening: &Ope
         clean: report.clean_shutdown,
     };
     let alarms = Arc::new(Alarms::default());
-    for lost in &report.corrupt {
+    let of_log = report.corrupt.iter().map(|lost| ("the log", lost));
+    for (place, lost) in of_log.chain(damage.iter().map(|lost| ("the archive", lost))) {
         alarms.set("CORRUPT_SEGMENT", true);
-        tracing::error!("acknowledged data is damaged: {lost}");
+        tracing::error!("acknowledged data in {place} is damaged: {lost}");
     }
-    let found = Found { recovery, alarms, began, entropy, orders: parts.orders, waiting };
+    let found = Found { recovery, alarms, began, entropy, orders: parts.orders, waiting, opener };
     start(options, host, opened, rebuilt, log, found)
 }
 
@@ -150,6 +171,7 @@ struct Found {
     entropy: Box<dyn crate::base::entropy::Entropy>,
     orders: Orders,
     waiting: Waiting,
+    opener: Opener,
 }
 
 /// Heads from the snapshot, messages from the index, or nothing of either.
@@ -189,6 +211,7 @@ fn without_pages(
 ) -> Result<Rebuilt, OpenError> {
     let mut rebuilt = states(sections, partitions, parts)?;
     rebuilt.page_lsns.clear();
+    rebuilt.lacks_messages = true;
     rebuilt.from = ReplayFrom { durable_seq, ..ReplayFrom::default() };
     Ok(rebuilt)
 }
@@ -205,10 +228,15 @@ fn sections(snapshot: Option<&Snapshot>) -> Result<Vec<Section>, OpenError> {
 fn states(sections: Vec<Section>, partitions: u32, parts: &StreamParts) -> Result<Rebuilt, OpenError> {
     let mut from = ReplayFrom::default();
     let mut page_lsns = PageLsns::new();
+    let mut archive_from = ReplayFrom::default();
     let mut states: BTreeMap<PartitionId, State> =
         (0..partitions).map(PartitionId).map(|id| (id, State::new(id, parts.clone()))).collect();
     for section in sections {
         from.lsns.insert(section.partition, section.lsn);
+        let (position, head) = section.archive_from;
+        archive_from.segment = (position.segment > 0).then_some(position.segment);
+        archive_from.durable_seq = position.durable_seq;
+        archive_from.lsns.insert(section.partition, head);
         for queue in &section.queues {
             page_lsns.extend(queue.pages.iter().map(|(number, lsn)| ((queue.id, *number), *lsn)));
         }
@@ -217,7 +245,7 @@ fn states(sections: Vec<Section>, partitions: u32, parts: &StreamParts) -> Resul
             State::from_section(section, parts.clone()).map_err(|error| OpenError::Snapshot(error.to_string()))?,
         );
     }
-    Ok(Rebuilt { states, from, page_lsns })
+    Ok(Rebuilt { states, from, archive_from, lacks_messages: false, page_lsns })
 }
 
 /// Puts the index's pages into their queues. Pages may be newer than the heads, never older.
@@ -279,7 +307,8 @@ fn start(
         states.keys().map(|_| Arc::new(Inbox::new(options.inbox_bytes))).collect();
     let (transfers, items) = mpsc::channel();
     let shared = shared(options, &host, inboxes.clone(), states.len() as u32);
-    let reader = log.reader();
+    let archive = found.opener.archive().clone();
+    let reader: Arc<dyn LogReader> = Arc::new(archive::Reader { log: log.reader(), archive: archive.clone() });
     let uuid = opened.identity.uuid.into_bytes();
     let tools = streams::tools(options, &host, uuid, reader.clone(), &found.alarms, inboxes.clone());
     let segments = streams::restore(tools, &mut states)?;
@@ -290,17 +319,15 @@ fn start(
     drop(transfers);
     let waiting = found.waiting;
     let segments = spawn("segments", &host.fatal, move || segments.run(&waiting))?;
-    let pump = {
-        let (shared, reader) = (shared.clone(), reader.clone());
-        spawn("outbox", &host.fatal, move || outbox::pump(&shared, &reader, &items))?
-    };
+    let pump = start_pump(&host, &shared, &reader, items)?;
     // What a frame takes at once must fit into a block of a segment with what is in it already.
     let step = limits::RELOCATE_BYTES.min(log.frame_bytes_max() / 8);
-    let (evacuations, evacuation) = start_evacuation(&host, &inboxes, &log, step)?;
+    let (evacuations, evacuation) = start_evacuation(&host, &inboxes, &log, &reader, found.opener, step)?;
     let checkpointer = Checkpointer {
         store: opened.store,
         index: opened.index,
         log: log.clone(),
+        archive: archive.clone(),
         clock: host.clock.clone(),
         inboxes,
         page_lsns,
@@ -314,7 +341,7 @@ fn start(
     let (stop_checkpointer, stop) = mpsc::channel();
     let upkeep = upkeep::Upkeep::new(checkpointer, found.alarms.clone(), host.fatal.clone(), options);
     let checkpointer = spawn("checkpointer", &host.fatal, move || upkeep.run(&stop))?;
-    let (desk, scrub) = start_scrub(options, &host, &log, &shared, &found.alarms)?;
+    let (desk, scrub) = start_scrub(options, &host, (&log, &archive), &shared, &found.alarms)?;
     let threads = Threads { stop_checkpointer, checkpointer, scrub, partitions, pump, evacuation, segments };
     Ok(Engine(Arc::new(Host {
         region: options.region.clone(),
@@ -324,6 +351,7 @@ fn start(
         orders: found.orders,
         receipts: Receipts::new(&opened.identity.secret),
         log,
+        archive,
         io: host.io,
         data_dir: options.data_dir.clone(),
         entropy: Mutex::new(found.entropy),
@@ -355,27 +383,49 @@ fn shared(options: &EngineOptions, host: &EngineHost, inboxes: Arc<[Arc<Inbox<Co
     }
 }
 
+fn start_pump(
+    host: &EngineHost,
+    shared: &Shared,
+    reader: &Arc<dyn LogReader>,
+    items: mpsc::Receiver<(PartitionId, OutboxItem)>,
+) -> Result<JoinHandle<()>, OpenError> {
+    let (shared, reader) = (shared.clone(), reader.clone());
+    spawn("outbox", &host.fatal, move || outbox::pump(&shared, &reader, &items))
+}
+
 fn start_evacuation(
     host: &EngineHost,
     inboxes: &Arc<[Arc<Inbox<Command>>]>,
     log: &Arc<LocalLog>,
+    reader: &Arc<dyn LogReader>,
+    opener: Opener,
     step_bytes: usize,
-) -> Result<(SyncSender<Vec<Job>>, JoinHandle<()>), OpenError> {
+) -> Result<(SyncSender<Jobs>, JoinHandle<()>), OpenError> {
     let (evacuations, jobs) = mpsc::sync_channel(1);
-    let evacuation = Evacuation { inboxes: inboxes.clone(), reader: log.reader(), log: log.clone(), step_bytes };
+    let evacuation = Evacuation {
+        inboxes: inboxes.clone(),
+        reader: reader.clone(),
+        log: log.clone(),
+        clock: host.clock.clone(),
+        archive: opener.archive().clone(),
+        opener,
+        writers: BTreeMap::new(),
+        step_bytes,
+    };
     Ok((evacuations, spawn("evacuation", &host.fatal, move || evacuation.run(&jobs))?))
 }
 
 fn start_scrub(
     options: &EngineOptions,
     host: &EngineHost,
-    log: &LocalLog,
+    (log, archive): (&LocalLog, &Arc<Archive>),
     shared: &Shared,
     alarms: &Arc<Alarms>,
 ) -> Result<(Arc<Desk>, JoinHandle<()>), OpenError> {
     let desk = Arc::new(Desk::new(options.scrub));
     let scrub = Scrub {
         scrubber: log.scrubber(),
+        archive: archive.clone(),
         streams: shared.streams.clone(),
         desk: desk.clone(),
         alarms: alarms.clone(),

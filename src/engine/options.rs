@@ -22,7 +22,7 @@ pub struct EngineOptions {
     pub checkpoint_interval: Duration,
     /// A checkpoint comes earlier after this many bytes of log, rounded up to whole segments.
     pub checkpoint_bytes: u64,
-    /// What the log may take besides twice what lives in it; past that its old end is evacuated.
+    /// What the log may take besides what lives in it and a quarter of that; past that its old end is evacuated.
     pub log_retain_bytes: u64,
     pub log: LogOptions,
     pub scrub: ScrubOptions,

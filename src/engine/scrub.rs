@@ -1,10 +1,13 @@
-//! The thread that reads the log and the segments of streams again, so that damage is found before somebody needs what is
+//! The thread that reads the log, the archive and the segments of streams again, so that damage is found before somebody needs what is
 //! damaged.
 //!
-//! A pass goes over every sealed segment once, first those of the log, oldest first, at a bounded rate. One that was asked
+//! A pass goes over every sealed segment once, first those of the log and of the archive, oldest first, at a bounded rate. One that was asked
 //! for goes first: it ends one that began by itself, and counts in its place.
 
-use super::{client::Engine, directory::Directory, host::Alarms, options::ScrubOptions, streams::handle::StreamHandle};
+use super::{
+    archive::Archive, client::Engine, directory::Directory, host::Alarms, options::ScrubOptions,
+    streams::handle::StreamHandle,
+};
 use crate::{
     base::{
         reason::{Reason, Refusal},
@@ -13,7 +16,7 @@ use crate::{
     storage::{
         log::{Pace, Scrubbed, Scrubber, segment::segment_path},
         shard::{Checked, ShardReader},
-        store::WAL_DIRECTORY,
+        store::{ARCHIVE_DIRECTORY, WAL_DIRECTORY},
     },
 };
 use std::{
@@ -44,7 +47,7 @@ pub struct ScrubFigures {
     pub scrubbed_bytes: u64,
     /// Whole passes.
     pub passes: u64,
-    /// Of the log, and damaged places in segments of streams. Each counted once, however often it is met.
+    /// Of the log and the archive, and damaged places in segments of streams. Each counted once, however often it is met.
     pub damaged_blocks: u64,
     pub last_pass_end: Option<Timestamp>,
 }
@@ -150,6 +153,7 @@ impl Desk {
 
 pub(crate) struct Scrub {
     pub(crate) scrubber: Scrubber,
+    pub(crate) archive: Arc<Archive>,
     pub(crate) streams: Arc<Directory<StreamHandle>>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) alarms: Arc<Alarms>,
@@ -169,7 +173,8 @@ struct Target {
 }
 
 enum Of {
-    Log(u64),
+    /// Of the log or of the archive.
+    Log(Scrubber, u64),
     Stream(Arc<ShardReader>, u64),
 }
 
@@ -231,9 +236,14 @@ impl Scrub {
     }
 
     fn targets(&self) -> Vec<Target> {
-        let of_log = self.scrubber.sealed().into_iter().map(|(seq, bytes)| {
-            let file = segment_path(Path::new(WAL_DIRECTORY), seq);
-            Target { file, bytes, of: Of::Log(seq) }
+        let archive = self.archive.log().map(|log| (ARCHIVE_DIRECTORY, log.scrubber()));
+        let logs = [(WAL_DIRECTORY, self.scrubber.clone())].into_iter().chain(archive);
+        let of_logs = logs.flat_map(|(dir, scrubber)| {
+            let target = |(seq, bytes)| {
+                let (file, of) = (segment_path(Path::new(dir), seq), Of::Log(scrubber.clone(), seq));
+                Target { file, bytes, of }
+            };
+            scrubber.sealed().into_iter().map(target).collect::<Vec<_>>()
         });
         let readers = self.streams.all().into_iter().filter_map(|stream| stream.feed.segments());
         let of_streams = readers.flat_map(|reader| {
@@ -243,13 +253,13 @@ impl Scrub {
             };
             reader.sealed_files().into_iter().map(target).collect::<Vec<_>>()
         });
-        of_log.chain(of_streams).collect()
+        of_logs.chain(of_streams).collect()
     }
 
     /// What is damaged of a segment; none when the pass is to end.
     fn check(&self, segment: &Of, pace: &Pace) -> Option<Vec<Found>> {
         let damage = match segment {
-            Of::Log(seq) => match self.scrubber.check(*seq, pace) {
+            Of::Log(scrubber, seq) => match scrubber.check(*seq, pace) {
                 Scrubbed::Stopped => return None,
                 Scrubbed::Gone => Vec::new(),
                 Scrubbed::Checked { damage, .. } => damage

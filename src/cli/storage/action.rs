@@ -37,18 +37,21 @@ pub(crate) struct StorageArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show what the directory holds: identity, checkpoints, segments, index, streams
+    /// Show what the directory holds: identity, checkpoints, segments, archive, index, streams
     Inspect {
         /// List the segments of the log
         #[arg(long)]
         segments: bool,
-        /// List the segments of streams
+        /// List the segments of the archive
         #[arg(long, conflicts_with = "segments")]
+        archive: bool,
+        /// List the segments of streams
+        #[arg(long, conflicts_with_all = ["segments", "archive"])]
         streams: bool,
     },
     /// Check every checksum, and say what a start would make of each that does not match
     Verify,
-    /// Print the log, frames and the entries in them, or the records that stand in the segments of streams
+    /// Print the log or the archive, frames and the entries in them, or the records that stand in the segments of streams
     Dump(DumpArgs),
     /// Set damage aside, so that the next start does not stumble over it again
     Repair {
@@ -69,6 +72,7 @@ pub(crate) fn run(args: StorageArgs) -> Result<(), Failure> {
     let bar = Bar::new(args.output.quiet || rows);
     match args.action {
         Action::Inspect { segments: true, .. } => inspect::run(&stopped, Show::Segments, &bar, output),
+        Action::Inspect { archive: true, .. } => inspect::run(&stopped, Show::Archive, &bar, output),
         Action::Inspect { streams: true, .. } => inspect::run(&stopped, Show::Streams, &bar, output),
         Action::Inspect { .. } => inspect::run(&stopped, Show::Overview, &bar, output),
         Action::Verify => verify::run(&stopped, &bar, output),

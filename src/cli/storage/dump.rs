@@ -1,4 +1,4 @@
-//! `forebay storage dump`: the log, or the records of streams.
+//! `forebay storage dump`: the log, the archive, or the records of streams.
 
 use super::{
     action::shown,
@@ -13,7 +13,7 @@ use crate::{
         output::{Output, Record},
         progress::Bar,
     },
-    storage::offline::{EntryRow, Filter, FrameRow, RecordFilter, RecordRow, Row, Stopped},
+    storage::offline::{EntryRow, Filter, FrameRow, RecordFilter, RecordRow, Row, Stopped, Which},
 };
 use clap::Args;
 use serde::Serialize;
@@ -33,8 +33,11 @@ pub(super) struct DumpArgs {
     /// Only entries about this queue, by its number
     #[arg(long, value_name = "NUMBER")]
     queue: Option<u64>,
+    /// Not the log but the archive
+    #[arg(long)]
+    archive: bool,
     /// Not the log but the records in the segments of a stream, which is named like its directory in shards/, or of "all"
-    #[arg(long, value_name = "ID", value_parser = parse_stream, conflicts_with_all = ["partition", "queue", "frames"])]
+    #[arg(long, value_name = "ID", value_parser = parse_stream, conflicts_with_all = ["archive", "partition", "queue", "frames"])]
     stream: Option<Streams>,
     /// Only records of this shard
     #[arg(long, value_name = "NUMBER", requires = "stream")]
@@ -96,8 +99,12 @@ impl DumpArgs {
     }
 
     fn dump_log(&self, stopped: &Stopped, bar: &Bar, mut output: Output) -> Result<(), Failure> {
-        let filter =
-            Filter { partition: self.partition.map(PartitionId), first: self.from.map(Lsn), last: self.to.map(Lsn) };
+        let filter = Filter {
+            which: if self.archive { Which::Archive } else { Which::Log },
+            partition: self.partition.map(PartitionId),
+            first: self.from.map(Lsn),
+            last: self.to.map(Lsn),
+        };
         let mut left = self.limit.unwrap_or(usize::MAX);
         let mut result = Ok(());
         let mut row = |row: Row| {

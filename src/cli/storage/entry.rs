@@ -7,7 +7,7 @@ use std::fmt::Debug;
 type Show = fn(&[u8]) -> String;
 
 /// By kind: the name, and how the header is shown.
-const KINDS: [(u8, &str, Show); 27] = [
+const KINDS: [(u8, &str, Show); 30] = [
     (1, "SENT", decoded::<wire::SentHeader>),
     (2, "RECEIVED", decoded::<wire::ReceivedHeader>),
     (3, "VISIBILITY_CHANGED", decoded::<wire::VisibilityChangedHeader>),
@@ -23,6 +23,9 @@ const KINDS: [(u8, &str, Show); 27] = [
     (13, "TRANSFERS_DONE", none),
     (14, "TRANSFER_REROUTED", decoded::<wire::ReroutedHeader>),
     (15, "RELOCATED", decoded::<wire::RelocatedHeader>),
+    (16, "ARCHIVED", decoded::<wire::ArchivedHeader>),
+    (17, "STATE", decoded::<wire::RelocatedHeader>),
+    (18, "GONE", none),
     (20, "QUEUE_DEFINED", decoded::<wire::QueueDefinition>),
     (21, "QUEUE_REMOVED", decoded::<wire::QueueRemovedHeader>),
     (30, "STREAM_APPENDED", decoded::<wire::AppendedHeader>),

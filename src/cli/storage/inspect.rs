@@ -22,6 +22,7 @@ use serde::Serialize;
 pub(super) enum Show {
     Overview,
     Segments,
+    Archive,
     Streams,
 }
 
@@ -31,6 +32,7 @@ pub(super) fn run(stopped: &Stopped, show: Show, bar: &Bar, mut output: Output) 
     match show {
         Show::Overview => output.one(&Overview::from(&found)),
         Show::Segments => output.list(&found.segments.iter().map(SegmentRow::from).collect::<Vec<_>>()),
+        Show::Archive => output.list(&found.archive.iter().map(SegmentRow::from).collect::<Vec<_>>()),
         Show::Streams => output.list(&streams::rows(&found.streams)),
     }
 }
@@ -55,6 +57,10 @@ struct Overview {
     blocks: u64,
     entries: u64,
     bad_frames: usize,
+    archive_segments: usize,
+    archive_bytes: u64,
+    archive_entries: u64,
+    archive_bad_frames: usize,
     free_segments: u64,
     free_bytes: u64,
     streams: usize,
@@ -119,6 +125,10 @@ impl From<&Inspection> for Overview {
             blocks: found.segments.iter().map(|segment| segment.blocks).sum(),
             entries: found.segments.iter().map(|segment| segment.entries).sum(),
             bad_frames: found.segments.iter().map(|segment| segment.bad_frames.len()).sum(),
+            archive_segments: found.archive.len(),
+            archive_bytes: found.archive.iter().map(|segment| segment.file_bytes).sum(),
+            archive_entries: found.archive.iter().map(|segment| segment.entries).sum(),
+            archive_bad_frames: found.archive.iter().map(|segment| segment.bad_frames.len()).sum(),
             free_segments: found.free_segments,
             free_bytes: found.free_bytes,
             streams: found.streams.len(),
@@ -142,6 +152,7 @@ impl Record for Overview {
         "checkpoint",
         "damaged checkpoints",
         "log",
+        "archive",
         "free segments",
         "streams",
         "snapshots",
@@ -159,7 +170,7 @@ impl Record for Overview {
                 .collect();
             format!("{}: {}{end}\n{}", checkpoint.generation, checkpoint.written, frames.join("\n"))
         });
-        let bad = if self.bad_frames == 0 { String::new() } else { format!(", {} bad frames", self.bad_frames) };
+        let bad = |count: usize| if count == 0 { String::new() } else { format!(", {count} bad frames") };
         vec![
             format!("{}, format {}", self.store, self.format),
             self.created.clone(),
@@ -167,11 +178,19 @@ impl Record for Overview {
             checkpoint.unwrap_or_default(),
             self.damaged_checkpoints.join("\n"),
             format!(
-                "{} segments, {}, {} blocks, {} entries{bad}",
+                "{} segments, {}, {} blocks, {} entries{}",
                 self.segments,
                 show_size(self.log_bytes),
                 self.blocks,
-                self.entries
+                self.entries,
+                bad(self.bad_frames)
+            ),
+            format!(
+                "{} segments, {}, {} entries{}",
+                self.archive_segments,
+                show_size(self.archive_bytes),
+                self.archive_entries,
+                bad(self.archive_bad_frames)
             ),
             format!("{}, {}", self.free_segments, show_size(self.free_bytes)),
             format!(

@@ -31,6 +31,7 @@ impl Queue {
             Event::Purged { below, at } => self.apply_purged(*below, *at),
             Event::Moved(moved) => self.apply_moved(moved),
             Event::Relocated(stored) => self.apply_relocated(stored, at),
+            Event::Archived { seq, to, since } => self.apply_archived(*seq, *to, since),
             Event::SettingsChanged(settings) => self.apply_settings(settings),
             Event::RedriveStarted(started) => {
                 self.now = self.now.max(started.at);
@@ -45,6 +46,8 @@ impl Queue {
 
     fn apply_sent(&mut self, sent: &Sent, at: Location) {
         self.now = self.now.max(sent.send_time);
+        // In a replay the message may have moved on already.
+        let at = if sent.seq < self.next_seq { self.place_in_archive(sent.seq).unwrap_or(at) } else { at };
         self.next_seq = self.next_seq.max(sent.seq.next());
         if let Some(transfer) = sent.transfer {
             let mark = self.transfers.entry(transfer.source).or_default();
@@ -162,6 +165,7 @@ impl Queue {
         self.drop_message(seq);
         message.state = message.state_at(self.now);
         self.bytes += u64::from(message.size);
+        self.archived.add(message.location, message.size);
         let place = message.place();
         self.pages.insert(seq, message);
         if let (Some(no), true) = (place.group, self.settings.is_fifo()) {
@@ -173,6 +177,10 @@ impl Queue {
     pub(super) fn drop_message(&mut self, seq: MessageSeq) {
         let Some(message) = self.pages.remove(seq) else { return };
         self.bytes -= u64::from(message.size);
+        self.archived.remove(message.location, message.size);
+        if message.location.lsn.is_in_archive() {
+            self.archive_changes.push(seq);
+        }
         let place = message.place();
         if let (Some(no), true) = (place.group, self.settings.is_fifo()) {
             self.groups.leave(no, seq);
@@ -190,15 +198,23 @@ impl Queue {
         self.in_flight = 0;
         self.delayed = 0;
         self.bytes = 0;
+        self.archived = Default::default();
     }
 
     /// Changes a message if it is there, and its state with it.
     pub(super) fn change(&mut self, seq: MessageSeq, change: impl FnOnce(&mut Message)) {
-        let now = self.now;
+        let (now, archived) = (self.now, &mut self.archived);
+        let mut was_archived = false;
         let places = self.pages.change(seq, |message| {
+            was_archived = message.location.lsn.is_in_archive();
+            archived.remove(message.location, message.size);
             change(message);
+            archived.add(message.location, message.size);
             message.state = message.state_at(now);
         });
+        if was_archived {
+            self.archive_changes.push(seq);
+        }
         self.follow(seq, places);
     }
 

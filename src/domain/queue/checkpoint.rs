@@ -16,7 +16,7 @@ use super::{
     slots::{GroupNos, Packed},
 };
 use crate::base::{
-    id::{LeaseId, Location, Lsn, MessageSeq, PartitionId, QueueId},
+    id::{LeaseId, Location, MessageSeq, PartitionId, QueueId},
     time::Timestamp,
 };
 use std::{
@@ -204,6 +204,8 @@ impl Queue {
             self.insert_message(stored.seq, Message::restored(&stored, group));
         }
         self.pages.mark_page_clean(number);
+        // It comes from the index, not out of an event.
+        self.archive_changes.clear();
         Ok(())
     }
 
@@ -214,6 +216,7 @@ impl Queue {
         self.pages.restore(number, packed, messages);
         for (stored, group) in messages.iter().zip(groups) {
             self.bytes += u64::from(stored.size);
+            self.archived.add(stored.location, stored.size);
             let delayed = stored.visible_at > self.now;
             if delayed {
                 self.pages.hide(stored.seq);
@@ -224,11 +227,6 @@ impl Queue {
             let state = if delayed { State::Delayed } else { State::Visible };
             self.enter(stored.seq, Place { state, group, visible_at: stored.visible_at });
         }
-    }
-
-    /// The first frame that holds a message: the log must keep everything from there. May be too low between checkpoints.
-    pub fn lowest_frame(&self) -> Option<Lsn> {
-        self.pages.lowest_frame()
     }
 
     pub(super) fn stored(&self, seq: MessageSeq, message: &Message) -> StoredMessage {

@@ -6,10 +6,10 @@
 
 use super::{checkpoint::StoredMessage, settings::Settings};
 use crate::base::{
-    id::{LeaseId, MessageId, MessageSeq, QueueId, RedriveId, TransferKey},
+    id::{LeaseId, Location, MessageId, MessageSeq, QueueId, RedriveId, TransferKey},
     time::Timestamp,
 };
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -36,6 +36,12 @@ pub enum Event {
     Moved(Moved),
     /// A message has another entry in the log: the one that says so, with the payload.
     Relocated(Box<StoredMessage>),
+    /// A message has its entry in the archive from now on, durably.
+    Archived {
+        seq: MessageSeq,
+        to: Location,
+        since: Since,
+    },
     SettingsChanged(Settings),
     RedriveStarted(RedriveStarted),
     /// A redrive was told to stop, or stopped.
@@ -44,6 +50,36 @@ pub enum Event {
         outcome: RedriveOutcome,
         at: Timestamp,
     },
+}
+
+impl Event {
+    /// The messages that are gone after it.
+    pub fn ended(&self) -> &[MessageSeq] {
+        match self {
+            Self::Deleted { seq } => slice::from_ref(seq),
+            Self::Expired { seqs } => seqs,
+            Self::Moved(moved) => slice::from_ref(&moved.seq),
+            // A purge is told by the head of its queue.
+            Self::Sent(_)
+            | Self::Received(_)
+            | Self::VisibilityChanged(_)
+            | Self::Purged { .. }
+            | Self::Relocated(_)
+            | Self::Archived { .. }
+            | Self::SettingsChanged(_)
+            | Self::RedriveStarted(_)
+            | Self::RedriveEnded { .. } => &[],
+        }
+    }
+}
+
+/// What had happened to a message since its entry in the archive was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Since {
+    Nothing,
+    /// It is as this says.
+    Changed(Box<StoredMessage>),
+    Gone,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 //! Absent on purpose: payloads, message ids, clocks, randomness.
 
 use super::{
+    archive::Archived,
     attempts::Attempts,
     dedup::Dedup,
     event::Received,
@@ -39,6 +40,9 @@ pub struct Queue {
     pub(super) in_flight: usize,
     pub(super) delayed: usize,
     pub(super) bytes: u64,
+    pub(super) archived: Archived,
+    /// Messages in the archive that something happened to, until they are asked for.
+    pub(super) archive_changes: Vec<MessageSeq>,
     pub(super) dedup: Dedup,
     pub(super) attempts: Attempts,
     pub(super) producers: Producers,
@@ -80,6 +84,8 @@ impl Queue {
             in_flight: 0,
             delayed: 0,
             bytes: 0,
+            archived: Archived::default(),
+            archive_changes: Vec::new(),
             dedup: Dedup::new(scope),
             attempts: Attempts::default(),
             producers: Producers::default(),

@@ -1,6 +1,7 @@
 //! A queue as a pure state machine: `machine` holds it, one file a command decides, `apply` changes.
 
 mod apply;
+pub mod archive;
 mod attempts;
 mod bits;
 pub mod browse;
@@ -20,7 +21,6 @@ mod producers;
 pub mod purge;
 pub mod receive;
 pub mod redrive;
-pub mod relocate;
 pub mod rest;
 pub mod send;
 mod seqs;
@@ -43,6 +43,7 @@ pub use self::{
     redrive::{RedriveError, RedriveView},
     send::{Accept, AcceptDecision, Send, SendDecision, SendError},
     settle::SettleError,
+    slots::Low,
 };
 
 #[cfg(test)]

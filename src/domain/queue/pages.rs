@@ -8,10 +8,10 @@
 use super::{
     checkpoint::StoredMessage,
     message::{Message, Place},
-    slots::{Found, Packed, Slots, join, split},
+    slots::{Found, Low, Packed, Slots, join, split},
 };
 use crate::base::{
-    id::{Location, Lsn, MessageSeq},
+    id::{Lsn, MessageSeq},
     time::Timestamp,
 };
 use std::{
@@ -301,17 +301,19 @@ impl Pages {
 /// Places in the log.
 impl Pages {
     /// Not above the frame of any message; exact after a checkpoint took the changes.
-    pub(super) fn lowest_frame(&self) -> Option<Lsn> {
-        self.pages.values().map(|page| page.low).min()
+    pub(super) fn lowest_frames(&self) -> Low {
+        self.pages.values().fold(Low::NONE, |low, page| low.and(page.low))
     }
 
-    /// Messages from `from` on whose entries stand below `below`, up to `limit` of them.
-    pub(super) fn standing_below(&self, below: Lsn, from: MessageSeq, limit: usize) -> Vec<(MessageSeq, Location)> {
-        let pages = self.pages.range(split(from).0..).filter(|(_, page)| page.low < below);
+    /// Messages from `from` on whose entries stand below `below` in the log, or in the archive if that is where `below` is.
+    pub(super) fn standing_below(&self, below: Lsn, from: MessageSeq) -> impl Iterator<Item = (MessageSeq, Found<'_>)> {
+        let pages = self.pages.range(split(from).0..).filter(move |(_, page)| page.low.is_below(below));
         let pages = pages.inspect(|(number, page)| self.note(**number, page));
         let messages = pages.flat_map(|(&number, page)| page.iter(number));
-        let standing = messages.filter(|(seq, message)| *seq >= from && message.location.lsn < below);
-        standing.map(|(seq, message)| (seq, message.location)).take(limit).collect()
+        messages.filter(move |(seq, message)| {
+            let frame = message.location.lsn;
+            *seq >= from && frame < below && frame.is_in_archive() == below.is_in_archive()
+        })
     }
 }
 

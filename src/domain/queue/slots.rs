@@ -37,8 +37,43 @@ pub(super) struct Slots {
     hidden: Bits,
     /// Not later than the oldest message's; may lag behind when that one has gone.
     pub(super) oldest: Timestamp,
-    /// Not above the frame of any message; exact when the page was last taken for a checkpoint.
-    pub(super) low: Lsn,
+    pub(super) low: Low,
+}
+
+/// The lowest frames that hold messages, of the log and of the archive: not above the frame of any message, and exact when
+/// the page was last taken for a checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Low {
+    pub log: Option<Lsn>,
+    pub archive: Option<Lsn>,
+}
+
+impl Low {
+    pub(super) const NONE: Self = Self { log: None, archive: None };
+
+    pub fn of(frames: impl Iterator<Item = Lsn>) -> Self {
+        frames.fold(Self::NONE, Self::with)
+    }
+
+    fn with(self, frame: Lsn) -> Self {
+        let lowest = |low: Option<Lsn>| Some(low.map_or(frame, |low| low.min(frame)));
+        match frame.is_in_archive() {
+            true => Self { archive: lowest(self.archive), ..self },
+            false => Self { log: lowest(self.log), ..self },
+        }
+    }
+
+    /// The lower ones of two.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        [other.log, other.archive].into_iter().flatten().fold(self, Self::with)
+    }
+
+    /// Whether anything may stand below a frame of the log, or of the archive.
+    pub fn is_below(self, frame: Lsn) -> bool {
+        let low = if frame.is_in_archive() { self.archive } else { self.log };
+        low.is_some_and(|low| low < frame)
+    }
 }
 
 #[derive(Debug)]
@@ -157,19 +192,19 @@ impl Spread {
 
 impl Slots {
     pub(super) fn starting_at(index: usize, oldest: Timestamp) -> Self {
-        Self::new(Body::Spread(Spread { first: index, slots: Vec::new() }), oldest, Lsn(u64::MAX))
+        Self::new(Body::Spread(Spread { first: index, slots: Vec::new() }), oldest, Low::NONE)
     }
 
     /// A page that waits, all of it visible as yet; `messages` are those of `packed`, at least one.
     pub(super) fn waiting(packed: Packed, messages: &[StoredMessage]) -> Self {
         let oldest = messages.iter().map(|stored| stored.retention_from.unwrap_or(stored.send_time)).min();
-        let low = messages.iter().map(|stored| stored.location.lsn).min();
+        let low = Low::of(messages.iter().map(|stored| stored.location.lsn));
         let body = Body::Packed { packed, seen: RefCell::default() };
-        let slots = Self::new(body, oldest.unwrap_or(Timestamp::ZERO), low.unwrap_or(Lsn(0)));
+        let slots = Self::new(body, oldest.unwrap_or(Timestamp::ZERO), low);
         Self { live: messages.len() as u16, ..slots }
     }
 
-    fn new(body: Body, oldest: Timestamp, low: Lsn) -> Self {
+    fn new(body: Body, oldest: Timestamp, low: Low) -> Self {
         let (ready, hidden) = (Bits::default(), Bits::default());
         Self { body, live: 0, leased: 0, dirty: false, ready, hidden, oldest, low }
     }
@@ -234,7 +269,8 @@ impl Slots {
         let message = self.spread_mut().get_mut(index)?;
         let before = message.place();
         change(message);
-        let after = message.place();
+        let (after, frame) = (message.place(), message.location.lsn);
+        self.low = self.low.with(frame);
         self.note(index, Some(before.state), Some(after.state));
         Some((before, after))
     }
@@ -258,7 +294,7 @@ impl Slots {
 
     /// True if the slot was empty.
     pub(super) fn put(&mut self, index: usize, message: Message) -> bool {
-        self.low = self.low.min(message.location.lsn);
+        self.low = self.low.with(message.location.lsn);
         let state = message.state;
         let before = self.spread_mut().put(index, message);
         self.live += u16::from(before.is_none());
@@ -315,8 +351,7 @@ impl Slots {
 
     pub(super) fn refresh_low(&mut self) {
         if let Body::Spread(spread) = &self.body {
-            let lsns = spread.slots.iter().flatten().map(|message| message.location.lsn);
-            self.low = lsns.min().unwrap_or(Lsn(u64::MAX));
+            self.low = Low::of(spread.slots.iter().flatten().map(|message| message.location.lsn));
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     base::id::{Lsn, MessageSeq, PartitionId, QueueId},
     engine::message::BrowsedMessage,
-    storage::offline::{EntryRow, Filter, Problem, Row, Stopped, Verification},
+    storage::offline::{EntryRow, Filter, Problem, Row, Stopped, Verification, Which},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,10 +13,11 @@ use std::{
 pub(super) type Frames = BTreeSet<(PartitionId, Lsn)>;
 
 /// Kinds of entries after which a message is no longer in its queue, as the storage format numbers them.
-const ENDS: [u8; 6] = [4, 5, 6, 7, 12, 21];
+const ENDS: [u8; 7] = [4, 5, 6, 7, 12, GONE, 21];
 /// The first kind that is about a whole queue and not about a message of it.
 const QUEUE_OPENED: u8 = 11;
 const RELOCATED: u8 = 15;
+const GONE: u8 = 18;
 
 /// What an engine shows of a store.
 #[derive(Clone, Debug, Default)]
@@ -26,14 +27,15 @@ pub(super) struct Shown {
     pub(super) alarms: Vec<String>,
 }
 
-/// A sound store.
+/// A sound store, and what stands in its log, or in its archive.
 pub(super) struct Account {
+    which: Which,
     pub(super) verification: Verification,
     pub(super) shown: Shown,
     rows: BTreeMap<(PartitionId, Lsn), Vec<EntryRow>>,
 }
 
-fn rows(stopped: &Stopped) -> BTreeMap<(PartitionId, Lsn), Vec<EntryRow>> {
+fn rows(stopped: &Stopped, which: Which) -> BTreeMap<(PartitionId, Lsn), Vec<EntryRow>> {
     let mut rows: BTreeMap<(PartitionId, Lsn), Vec<EntryRow>> = BTreeMap::new();
     let mut collect = |row: Row| {
         match row {
@@ -42,18 +44,19 @@ fn rows(stopped: &Stopped) -> BTreeMap<(PartitionId, Lsn), Vec<EntryRow>> {
         }
         ControlFlow::Continue(())
     };
-    stopped.dump(&Filter::default(), &mut collect, &mut |_| {}).expect("dumps");
+    let filter = Filter { which, ..Filter::default() };
+    stopped.dump(&filter, &mut collect, &mut |_| {}).expect("dumps");
     rows
 }
 
 impl Account {
-    pub(super) fn of(stopped: &Stopped, verification: Verification, shown: Shown) -> Self {
-        Self { verification, shown, rows: rows(stopped) }
+    pub(super) fn of(stopped: &Stopped, which: Which, verification: Verification, shown: Shown) -> Self {
+        Self { which, verification, shown, rows: rows(stopped, which) }
     }
 
-    /// Every kind of entry that the log holds.
-    pub(super) fn kinds(stopped: &Stopped) -> BTreeSet<u8> {
-        rows(stopped).values().flatten().map(|entry| entry.kind).collect()
+    /// Every kind of entry that the log, or the archive, holds.
+    pub(super) fn kinds(stopped: &Stopped, which: Which) -> BTreeSet<u8> {
+        rows(stopped, which).values().flatten().map(|entry| entry.kind).collect()
     }
 
     /// Those frames of the sound log that the problems call lost.
@@ -67,7 +70,7 @@ impl Account {
 
     /// Every frame is dumped as it was written, or is called lost.
     pub(super) fn check_dump(&self, stopped: &Stopped, lost: &Frames, what: &str) {
-        let left = rows(stopped);
+        let left = rows(stopped, self.which);
         for (place, sound) in &self.rows {
             match left.get(place) {
                 Some(left) => assert_eq!(left, sound, "{what}: frame {place:?} reads otherwise"),
@@ -107,5 +110,5 @@ impl Account {
 }
 
 fn is_of_queue(kind: u8) -> bool {
-    kind >= QUEUE_OPENED && kind != RELOCATED
+    kind >= QUEUE_OPENED && !(RELOCATED..=GONE).contains(&kind)
 }

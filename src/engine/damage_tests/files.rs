@@ -11,7 +11,7 @@ use crate::{
     storage::{
         checkpoint::FILES,
         io::sim::SimDisk,
-        offline::{OfflineError, Remedy, Verification},
+        offline::{OfflineError, Remedy, Verification, Which},
     },
 };
 use std::path::{Path, PathBuf};
@@ -185,7 +185,7 @@ async fn the_lock_and_the_reserve_mean_nothing() {
     let prepared = sample
         .files("/data/wal", ".wal")
         .into_iter()
-        .filter(|path| sample.segments().iter().all(|(used, _)| used != path));
+        .filter(|path| sample.segments(Which::Log).iter().all(|(used, _)| used != path));
     let files = sample.files("/data/wal/free", ".wal").into_iter().chain(prepared).chain([PathBuf::from("/data/LOCK")]);
     let files: Vec<PathBuf> = files.collect();
     assert!(files.len() > 2, "{files:?}");

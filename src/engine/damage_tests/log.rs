@@ -1,4 +1,4 @@
-//! Segments: every byte flipped, every length.
+//! Segments of the log and of the archive: every byte flipped, every length.
 
 use super::{
     account::Frames,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::storage::{
     io::sim::SimDisk,
-    offline::{Problem, Remedy, Verification},
+    offline::{Problem, Remedy, Verification, Which},
 };
 use std::{
     collections::BTreeSet,
@@ -35,6 +35,7 @@ enum Meaning<'a> {
 }
 
 struct Segment<'a> {
+    which: Which,
     path: &'a Path,
     len: usize,
     blocks: Vec<Block>,
@@ -42,9 +43,10 @@ struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    fn all(segments: &'a [(PathBuf, Vec<u8>)]) -> Vec<Self> {
+    fn all(which: Which, segments: &'a [(PathBuf, Vec<u8>)]) -> Vec<Self> {
         let last = segments.len() - 1;
         let one = |(index, (path, bytes)): (usize, &'a (PathBuf, Vec<u8>))| Self {
+            which,
             path,
             len: bytes.len(),
             blocks: raw::blocks(bytes),
@@ -96,7 +98,7 @@ impl<'a> Segment<'a> {
 
 /// What `verify` says of a flipped byte, compared with what stood there.
 fn check_flip(sample: &Sample, segment: &Segment, offset: usize, found: &Verification, what: &str) -> Frames {
-    let lost = sample.sound.lost(&found.problems);
+    let lost = sample.account(segment.which).lost(&found.problems);
     let file = name_of(segment.path);
     let names_it =
         |problem: &Problem| problem.file == file && problem.acknowledged && problem.offsets.contains(&(offset as u64));
@@ -117,9 +119,9 @@ fn check_flip(sample: &Sample, segment: &Segment, offset: usize, found: &Verific
     lost
 }
 
-async fn check_engine(sample: &Sample, disk: &SimDisk, lost: &Frames, what: &str) {
+async fn check_engine(sample: &Sample, which: Which, disk: &SimDisk, lost: &Frames, what: &str) {
     let shown = sample.shown(disk).await.unwrap_or_else(|error| panic!("{what}: {error}"));
-    sample.sound.check_shown(&shown, lost, what);
+    sample.account(which).check_shown(&shown, lost, what);
     let complete = shown.messages.len() == sample.sound.shown.messages.len();
     assert!(complete || !shown.alarms.is_empty() || lost.is_empty(), "{what}: messages are gone without an alarm");
 }
@@ -131,11 +133,11 @@ fn masks(offset: usize) -> Vec<u8> {
 }
 
 /// Of the places one in `every`; with an engine one in `engine_stride` of these.
-async fn flip_every_byte(sample: &Sample, every: usize, engine_stride: usize) {
-    let segments = sample.segments();
-    assert!(segments.len() >= 3);
+async fn flip_every_byte(sample: &Sample, which: Which, every: usize, engine_stride: usize) {
+    let segments = sample.segments(which);
+    assert!(segments.len() >= if which == Which::Log { 3 } else { 2 });
     let mut cases = 0_usize;
-    for segment in Segment::all(&segments) {
+    for segment in Segment::all(which, &segments) {
         for offset in segment.offsets().into_iter().step_by(every) {
             for mask in masks(offset) {
                 let what = format!("{} at {offset} ^ {mask:#x}", name_of(segment.path));
@@ -143,11 +145,15 @@ async fn flip_every_byte(sample: &Sample, every: usize, engine_stride: usize) {
                 let found = sample::verify(&disk).unwrap_or_else(|error| panic!("{what}: {error}"));
                 let lost = check_flip(sample, &segment, offset, &found, &what);
                 if cases.is_multiple_of(stride(3)) {
-                    sample.sound.check_dump(&sample::stopped(&disk.fork()).expect("stopped"), &lost, &what);
+                    sample.account(segment.which).check_dump(
+                        &sample::stopped(&disk.fork()).expect("stopped"),
+                        &lost,
+                        &what,
+                    );
                 }
                 cases += 1;
                 if cases.is_multiple_of(engine_stride) {
-                    check_engine(sample, &disk, &lost, &what).await;
+                    check_engine(sample, segment.which, &disk, &lost, &what).await;
                 }
             }
         }
@@ -157,12 +163,17 @@ async fn flip_every_byte(sample: &Sample, every: usize, engine_stride: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_byte_of_the_log_of_a_killed_store_costs_no_more_than_the_report_names() {
-    flip_every_byte(sample::killed().await, 1, stride(101)).await;
+    flip_every_byte(sample::killed().await, Which::Log, 1, stride(101)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_byte_of_the_archive_costs_no_more_than_the_report_names() {
+    flip_every_byte(sample::killed().await, Which::Archive, 1, stride(31)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_byte_of_the_log_of_a_closed_store_costs_no_more_than_the_report_names() {
-    flip_every_byte(sample::closed().await, stride(5), stride(23)).await;
+    flip_every_byte(sample::closed().await, Which::Log, stride(5), stride(23)).await;
 }
 
 /// The blocks that a length cuts off or into.
@@ -172,7 +183,7 @@ fn cut(segment: &Segment, len: usize) -> Vec<Block> {
 }
 
 fn check_cut(sample: &Sample, segment: &Segment, len: usize, found: &Verification, what: &str) -> Frames {
-    let lost = sample.sound.lost(&found.problems);
+    let lost = sample.account(segment.which).lost(&found.problems);
     let file = name_of(segment.path);
     let blocks = cut(segment, len);
     let names = |offset: usize| {
@@ -188,9 +199,9 @@ fn check_cut(sample: &Sample, segment: &Segment, len: usize, found: &Verificatio
 }
 
 async fn cut_at_every_length(sample: &Sample, engine_stride: usize) {
-    let segments = sample.segments();
+    let segments = sample.segments(Which::Log);
     let mut cases = 0_usize;
-    for segment in Segment::all(&segments) {
+    for segment in Segment::all(Which::Log, &segments) {
         for len in segment.lengths() {
             let what = format!("{} cut to {len}", name_of(segment.path));
             let disk = sample.damaged(segment.path, |bytes| bytes.truncate(len));
@@ -203,10 +214,10 @@ async fn cut_at_every_length(sample: &Sample, engine_stride: usize) {
                 continue;
             }
             let lost = check_cut(sample, &segment, len, &found, &what);
-            sample.sound.check_dump(&sample::stopped(&disk.fork()).expect("stopped"), &lost, &what);
+            sample.account(segment.which).check_dump(&sample::stopped(&disk.fork()).expect("stopped"), &lost, &what);
             cases += 1;
             if cases.is_multiple_of(engine_stride) {
-                check_engine(sample, &disk, &lost, &what).await;
+                check_engine(sample, segment.which, &disk, &lost, &what).await;
             }
         }
     }
@@ -223,6 +234,30 @@ async fn a_segment_of_any_length_in_a_closed_store_costs_no_more_than_the_report
     cut_at_every_length(sample::closed().await, stride(7)).await;
 }
 
+/// What is cut off of the newest segment behind its last proof of a sync only the start can tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_of_the_archive_of_any_length_costs_no_more_than_was_cut_off() {
+    let sample = sample::killed().await;
+    let segments = sample.segments(Which::Archive);
+    let mut cases = 0_usize;
+    for segment in Segment::all(Which::Archive, &segments) {
+        for len in segment.lengths() {
+            let what = format!("{} cut to {len}", name_of(segment.path));
+            let disk = sample.damaged(segment.path, |bytes| bytes.truncate(len));
+            let found = sample::verify(&disk).unwrap_or_else(|error| panic!("{what}: {error}"));
+            if !segment.is_last {
+                check_cut(sample, &segment, len, &found, &what);
+            }
+            cases += 1;
+            if cases.is_multiple_of(stride(7)) {
+                let gone: Frames = cut(&segment, len).iter().flat_map(|block| block.frames.clone()).collect();
+                check_engine(sample, Which::Archive, &disk, &gone, &what).await;
+            }
+        }
+    }
+    assert!(cases > 50, "{cases} cases");
+}
+
 /// The files of a disk but for those that a tool or a start may write.
 fn kept(disk: &SimDisk) -> Vec<(PathBuf, Vec<u8>)> {
     let files = disk.files().into_iter().filter(|path| !path.starts_with("/data/damaged") && !path.ends_with("LOCK"));
@@ -232,9 +267,9 @@ fn kept(disk: &SimDisk) -> Vec<(PathBuf, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repair_of_any_damaged_block_keeps_what_is_sound_and_what_is_damaged() {
     let sample = sample::killed().await;
-    let segments = sample.segments();
+    let segments = sample.segments(Which::Log);
     let mut repaired = 0;
-    for segment in Segment::all(&segments) {
+    for segment in Segment::all(Which::Log, &segments) {
         for offset in segment.offsets().into_iter().step_by(stride(23)) {
             let what = format!("{} at {offset}", name_of(segment.path));
             let disk = sample.flipped(segment.path, offset, 0x10);
@@ -270,7 +305,7 @@ async fn check_repair(sample: &Sample, disk: &SimDisk, what: &str) -> bool {
     }
     drop(stopped);
     assert_eq!(sample::verify(disk).expect("verifies"), found, "{what}: repair changed the verdict");
-    check_engine(sample, disk, &sample.sound.lost(&found.problems), what).await;
+    check_engine(sample, Which::Log, disk, &sample.sound.lost(&found.problems), what).await;
     repair.report.is_some()
 }
 

@@ -24,7 +24,7 @@ use crate::{
         index::memory::MemoryDisk,
         io::{SysIo, sim::SimDisk},
         log::{Drive, LogOptions},
-        offline::{Stopped, Verification},
+        offline::{Stopped, Verification, Which},
         store::IndexKind,
     },
 };
@@ -44,6 +44,7 @@ pub(super) struct Sample {
     pub(super) disk: SimDisk,
     pub(super) index: MemoryDisk,
     pub(super) sound: Account,
+    archive: Account,
 }
 
 /// Killed while it was idle: two checkpoints, and a log that goes on behind them up to a heartbeat.
@@ -69,8 +70,10 @@ impl Sample {
     async fn of(disk: SimDisk, index: MemoryDisk) -> Self {
         let found = verify(&disk).expect("verifies");
         let shown = Life::of(&disk, &index).expect("opens").end().await;
-        let sound = Account::of(&stopped(&disk.fork()).expect("stopped"), found, shown);
-        Self { disk, index, sound }
+        let account =
+            |which| Account::of(&stopped(&disk.fork()).expect("stopped"), which, found.clone(), shown.clone());
+        let (sound, archive) = (account(Which::Log), account(Which::Archive));
+        Self { disk, index, sound, archive }
     }
 
     /// The files below a directory with this ending.
@@ -81,9 +84,15 @@ impl Sample {
         self.disk.files().into_iter().filter(wanted).collect()
     }
 
+    /// What the sound store shows, and what its log or its archive says.
+    pub(super) fn account(&self, which: Which) -> &Account {
+        if which == Which::Log { &self.sound } else { &self.archive }
+    }
+
     /// The segments that were written to, with their bytes.
-    pub(super) fn segments(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let files = self.files("/data/wal", ".wal").into_iter();
+    pub(super) fn segments(&self, which: Which) -> Vec<(PathBuf, Vec<u8>)> {
+        let dir = if which == Which::Log { "/data/wal" } else { "/data/archive" };
+        let files = self.files(dir, ".wal").into_iter();
         let read = files.map(|path| (path.clone(), self.disk.contents(&path).expect("there")));
         read.filter(|(_, bytes)| raw::is_in_use(bytes)).collect()
     }
@@ -301,12 +310,21 @@ async fn evacuated(engine: &Engine, disk: &SimDisk) {
         send(engine, "traffic", &[&body]).await;
         take(engine, "traffic", 1, Some(Outcome::Ack)).await;
         tokio::time::sleep(Duration::from_millis(3)).await;
-        let account = stopped(&disk.fork()).map(|stopped| Account::kinds(&stopped));
-        if account.is_ok_and(|kinds| kinds.contains(&15)) {
-            return;
+        let kinds = stopped(&disk.fork()).map(|stopped| Account::kinds(&stopped, Which::Archive));
+        if kinds.is_ok_and(|kinds| kinds.contains(&15)) {
+            break;
         }
     }
-    panic!("nothing was evacuated");
+    // The archive hears of one that was received, and that it is gone.
+    let holds = |kind| {
+        let kinds = stopped(&disk.fork()).map(|stopped| Account::kinds(&stopped, Which::Archive));
+        kinds.is_ok_and(|kinds| kinds.contains(&kind))
+    };
+    until("a message stands in the archive", || holds(15)).await;
+    take(engine, "plain", 1, Some(Outcome::Nack { delay: Duration::ZERO, keep_receive_count: false })).await;
+    until("the archive hears of a receive", || holds(17)).await;
+    take(engine, "plain", 1, Some(Outcome::Ack)).await;
+    until("the archive hears of an end", || holds(18)).await;
 }
 
 async fn between_checkpoints(engine: &Engine) {

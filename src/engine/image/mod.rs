@@ -21,6 +21,7 @@ use crate::{
     engine::{
         definition::QueueDefinition,
         journal::OutboxItem,
+        partition::archive_state::ArchiveChange,
         streams::{catalog::StreamCatalogImage, state::StreamImage},
     },
 };
@@ -46,6 +47,14 @@ pub(crate) struct PartitionImage {
     pub(crate) oldest: Lsn,
     /// What the log holds of messages that live, about.
     pub(crate) live_bytes: u64,
+    /// What the archive says up to this frame is in the image.
+    pub(crate) archive_lsn: Lsn,
+    /// What the archive has not heard of.
+    pub(crate) archive_changes: Vec<ArchiveChange>,
+    /// The oldest frame of the archive with something that lives.
+    pub(crate) archive_oldest: Option<Lsn>,
+    /// What the archive holds of messages that live, about.
+    pub(crate) archived_bytes: u64,
 }
 
 pub(crate) struct QueueImage {

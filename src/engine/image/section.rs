@@ -3,7 +3,7 @@
 use super::{CatalogImage, HeadImage, PartitionImage, encode_head};
 use crate::{
     base::{
-        id::{Lsn, PartitionId, QueueId},
+        id::{Lsn, MessageSeq, PartitionId, QueueId},
         time::Timestamp,
     },
     domain::table::TablesImage,
@@ -12,9 +12,11 @@ use crate::{
             DecodeError, OutboxItem, definition_from, definition_to, item_from, item_to, path_from,
             stream_definition_from, stream_definition_to, stream_image_from, stream_image_to, tables_from, tables_to,
         },
+        partition::archive_state::{ArchiveChange, ArchiveState},
         streams::{catalog::StreamCatalogImage, state::StreamImage},
     },
     proto::storage::v1 as wire,
+    storage::log::{LogPosition, ReplayFrom},
 };
 use prost::Message as _;
 use std::{collections::BTreeMap, sync::Arc};
@@ -31,6 +33,10 @@ pub(crate) struct Section {
     pub(crate) streams: Vec<StreamImage>,
     pub(crate) stream_catalog: Option<StreamCatalogImage>,
     pub(crate) tables: Option<TablesImage>,
+    pub(crate) archive: ArchiveState,
+    /// Where the archive's frames behind those that the state knows begin: the segment, the last frame in front of them, and
+    /// how far the archive was durable.
+    pub(crate) archive_from: (LogPosition, Lsn),
 }
 
 /// What a section says of a queue.
@@ -41,8 +47,13 @@ pub(crate) struct QueueSection {
     pub(crate) pages: Vec<(u64, Lsn)>,
 }
 
-/// The section's bytes. `page_lsns` knows the frame each page of the index is current at.
-pub(crate) fn encode_section(image: &PartitionImage, page_lsns: &BTreeMap<(QueueId, u64), Lsn>) -> Vec<u8> {
+/// The section's bytes. `page_lsns` knows the frame each page of the index is current at, `archive_from` where the archive's
+/// frames behind those that the image knows begin.
+pub(crate) fn encode_section(
+    image: &PartitionImage,
+    page_lsns: &BTreeMap<(QueueId, u64), Lsn>,
+    archive_from: &ReplayFrom,
+) -> Vec<u8> {
     let queues = image.queues.iter().map(|queue| {
         let lsn_of = |number: &u64| page_lsns.get(&(queue.id, *number)).map_or(0, |lsn| lsn.0);
         wire::QueueImage {
@@ -65,6 +76,11 @@ pub(crate) fn encode_section(image: &PartitionImage, page_lsns: &BTreeMap<(Queue
         streams: image.streams.iter().map(stream_image_to).collect(),
         stream_catalog: image.stream_catalog.as_ref().map(stream_catalog_to),
         tables: image.tables.as_ref().map(tables_to),
+        archive_lsn: image.archive_lsn.0,
+        archive_head: archive_from.lsns.get(&image.partition).map_or(0, |lsn| lsn.0),
+        archive_segment: archive_from.segment.unwrap_or_default(),
+        archive_durable_seq: archive_from.durable_seq,
+        archive_changes: image.archive_changes.iter().map(change_to).collect(),
     };
     message.encode_to_vec()
 }
@@ -86,7 +102,23 @@ pub(crate) fn decode_section(bytes: &[u8]) -> Result<Section, DecodeError> {
         streams: image.streams.into_iter().map(stream_image_from).collect::<Result<_, _>>()?,
         stream_catalog: image.stream_catalog.map(stream_catalog_from).transpose()?,
         tables: image.tables.map(tables_from).transpose()?,
+        archive: ArchiveState::restored(
+            Lsn(image.archive_lsn),
+            image.archive_changes.iter().map(change_from).collect(),
+        ),
+        archive_from: (
+            LogPosition { segment: image.archive_segment, durable_seq: image.archive_durable_seq },
+            Lsn(image.archive_head),
+        ),
     })
+}
+
+fn change_to(change: &ArchiveChange) -> wire::ArchiveChange {
+    wire::ArchiveChange { lsn: change.lsn.0, queue: change.queue.0, seq: change.seq.0 }
+}
+
+fn change_from(change: &wire::ArchiveChange) -> ArchiveChange {
+    ArchiveChange { lsn: Lsn(change.lsn), queue: QueueId(change.queue), seq: MessageSeq(change.seq) }
 }
 
 fn stream_catalog_to(catalog: &StreamCatalogImage) -> wire::StreamCatalogImage {

@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{
     base::{
-        id::{LeaseId, MessageId, MessageSeq, PartitionId, QueueId, RedriveId, StreamId, TransferKey},
+        id::{LeaseId, Location, Lsn, MessageId, MessageSeq, PartitionId, QueueId, RedriveId, StreamId, TransferKey},
         time::Timestamp,
     },
     domain::queue::{
         Page, StoredMessage,
-        event::{Event, Received, RedriveOutcome, RedriveStarted, Sent, VisibilityChanged},
+        event::{Event, Received, RedriveOutcome, RedriveStarted, Sent, Since, VisibilityChanged},
     },
     engine::message::{Attribute, AttributeValue, Payload},
     proto::storage::v1 as wire,
@@ -71,6 +71,16 @@ pub(crate) fn decode(entry: &StoredEntry) -> Result<Record, DecodeError> {
             Event::Purged { below: seq, at: Timestamp(header.at_ms) }
         }
         kind::RELOCATED => Event::Relocated(Box::new(relocated_state(RelocatedHeader::decode(&entry.header)?.state)?)),
+        kind::ARCHIVED => {
+            let header = wire::ArchivedHeader::decode(&*entry.header)?;
+            let to = Location { lsn: Lsn(header.frame).in_archive(), offset: header.offset, len: header.len };
+            let since = match (header.gone, header.state.as_slice()) {
+                (true, _) => Since::Gone,
+                (false, []) => Since::Nothing,
+                (false, state) => Since::Changed(Box::new(relocated_state(state)?)),
+            };
+            Event::Archived { seq, to, since }
+        }
         kind::SETTINGS_CHANGED => Event::SettingsChanged(settings_from(wire::Settings::decode(&*entry.header)?)),
         kind::REDRIVE_STARTED => {
             Event::RedriveStarted(redrive_started_from(wire::RedriveStartedHeader::decode(&*entry.header)?)?)
@@ -82,6 +92,27 @@ pub(crate) fn decode(entry: &StoredEntry) -> Result<Record, DecodeError> {
         _ => return decode_partition(entry),
     };
     Ok(Record::Queue(queue, event))
+}
+
+/// One entry of the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Archived {
+    /// A message, with its payload.
+    Message(Box<StoredMessage>),
+    /// What has become of one.
+    State(Box<StoredMessage>),
+    Gone,
+}
+
+/// What an entry of the archive says of the message it names.
+pub(crate) fn decode_archived(entry: &StoredEntry) -> Result<Archived, DecodeError> {
+    let state = || relocated_state(RelocatedHeader::decode(&entry.header)?.state).map(Box::new);
+    match entry.kind {
+        kind::RELOCATED => Ok(Archived::Message(state()?)),
+        kind::STATE => Ok(Archived::State(state()?)),
+        kind::GONE => Ok(Archived::Gone),
+        unknown => Err(DecodeError::UnknownKind(unknown)),
+    }
 }
 
 /// The records that are not about one queue's messages.

@@ -9,12 +9,12 @@ use super::{
 };
 use crate::{
     base::{
-        id::{Location, QueueId, RedriveId},
+        id::{Location, MessageSeq, QueueId, RedriveId},
         time::Timestamp,
     },
     domain::queue::{
         Page, StoredMessage,
-        event::{Event, Received, RedriveOutcome, RedriveStarted, Sent, VisibilityChanged},
+        event::{Event, Received, RedriveOutcome, RedriveStarted, Sent, Since, VisibilityChanged},
     },
     engine::message::{AttributeValue, Payload},
     proto::storage::v1 as wire,
@@ -36,12 +36,28 @@ pub(crate) fn push_relocated(
     sent: &[u8],
     body: &[u8],
 ) -> Location {
-    let state = Page::pack(std::iter::once(stored.clone())).to_bytes();
+    let state = state_bytes(stored);
     let header = |out: &mut BytesMut| {
         put_bytes(out, 1, &state);
         put_bytes(out, 2, sent);
     };
     frame.push(kind::RELOCATED, queue.0, stored.seq.0, header, body)
+}
+
+/// All that a queue knows of a message: a page of one.
+fn state_bytes(stored: &StoredMessage) -> Vec<u8> {
+    Page::pack(std::iter::once(stored.clone())).to_bytes()
+}
+
+/// Appends what has become of a message that stands in the archive.
+pub(crate) fn push_state(frame: &mut FrameBuilder, queue: QueueId, stored: &StoredMessage) -> Location {
+    let state = state_bytes(stored);
+    frame.push(kind::STATE, queue.0, stored.seq.0, |out| put_bytes(out, 1, &state), &[])
+}
+
+/// Appends that a message which stands in the archive is gone.
+pub(crate) fn push_gone(frame: &mut FrameBuilder, queue: QueueId, seq: MessageSeq) -> Location {
+    push_bare(frame, kind::GONE, queue.0, seq.0)
 }
 
 /// Appends any record but a stored message or a stream's record, which need their payload ([`push_sent`],
@@ -100,6 +116,19 @@ fn push_event(frame: &mut FrameBuilder, queue: QueueId, event: &Event) -> Locati
         }
         Event::VisibilityChanged(changed) => {
             push_message(frame, kind::VISIBILITY_CHANGED, queue.0, changed.seq.0, &visibility_header(changed))
+        }
+        Event::Archived { seq, to, since } => {
+            let header = wire::ArchivedHeader {
+                frame: to.lsn.of_archive().0,
+                offset: to.offset,
+                len: to.len,
+                state: match since {
+                    Since::Changed(stored) => state_bytes(stored),
+                    Since::Nothing | Since::Gone => Vec::new(),
+                },
+                gone: *since == Since::Gone,
+            };
+            push_message(frame, kind::ARCHIVED, queue.0, seq.0, &header)
         }
         Event::Deleted { seq } => push_bare(frame, kind::DELETED, queue.0, seq.0),
         Event::Expired { seqs } => {

@@ -15,6 +15,10 @@ pub(super) const QUEUE_CLOSED: u8 = 12;
 pub(super) const TRANSFERS_DONE: u8 = 13;
 pub(super) const TRANSFER_REROUTED: u8 = 14;
 pub(super) const RELOCATED: u8 = 15;
+pub(super) const ARCHIVED: u8 = 16;
+/// In the archive only, as the next.
+pub(super) const STATE: u8 = 17;
+pub(super) const GONE: u8 = 18;
 pub(super) const QUEUE_DEFINED: u8 = 20;
 pub(super) const QUEUE_REMOVED: u8 = 21;
 pub(super) const STREAM_APPENDED: u8 = 30;

@@ -1,6 +1,9 @@
 //! Every record reads back as it was written.
 
-use super::{OutboxItem, OutboxReason, PayloadReader, Record, decode, payload, push, push_sent};
+use super::{
+    Archived, OutboxItem, OutboxReason, PayloadReader, Record, decode, decode_archived, payload, push, push_gone,
+    push_relocated, push_sent, push_state,
+};
 use crate::{
     base::{
         id::{Epoch, LeaseId, Location, Lsn, MessageId, MessageSeq, PartitionId, QueueId, RedriveId, TransferKey},
@@ -8,7 +11,8 @@ use crate::{
         time::Timestamp,
     },
     domain::queue::{
-        event::{Event, Received, RedriveOutcome, RedriveStarted, Sent, VisibilityChanged},
+        StoredMessage,
+        event::{Event, Received, RedriveOutcome, RedriveStarted, Sent, Since, VisibilityChanged},
         settings::{Fifo, Kind, Scope, Settings},
     },
     engine::{
@@ -116,7 +120,49 @@ fn events() -> Vec<Event> {
         Event::RedriveEnded { id, outcome: RedriveOutcome::Cancelled, at: AT },
         Event::RedriveEnded { id, outcome: RedriveOutcome::Completed, at: AT },
         Event::RedriveEnded { id, outcome: RedriveOutcome::Failed { why: "gone".into() }, at: AT },
+        Event::Archived { seq: SEQ, to: archived(), since: Since::Nothing },
+        Event::Archived { seq: SEQ, to: archived(), since: Since::Changed(Box::new(stored())) },
+        Event::Archived { seq: SEQ, to: archived(), since: Since::Gone },
     ]
+}
+
+fn archived() -> Location {
+    Location { lsn: Lsn(41).in_archive(), offset: 72, len: 300 }
+}
+
+fn stored() -> StoredMessage {
+    StoredMessage {
+        seq: SEQ,
+        location: archived(),
+        send_time: AT,
+        retention_from: None,
+        visible_at: Timestamp(AT.0 + 7),
+        follows_queue_delay: false,
+        size: 12,
+        group: Some("g".into()),
+        receive_count: 3,
+        first_receive: Some(AT),
+        lease: LeaseId(1 << 33),
+        leased: true,
+        leased_at: AT,
+        dead_letter_source: Some(QueueId(4)),
+    }
+}
+
+#[test]
+fn the_archive_reads_back_what_it_was_told() {
+    let mut frame = frame();
+    let message = push_relocated(&mut frame, QUEUE, &stored(), b"", b"body");
+    let state = push_state(&mut frame, QUEUE, &stored());
+    let gone = push_gone(&mut frame, QUEUE, SEQ);
+    let entries = [message, state, gone].map(|at| {
+        let bytes = bytes::Bytes::copy_from_slice(&frame.as_bytes()[at.offset as usize..]);
+        entry::open(&bytes).expect("a sound entry")
+    });
+    assert!(entries.iter().all(|entry| (entry.target, entry.seq) == (QUEUE.0, SEQ.0)));
+    let told = entries.map(|entry| decode_archived(&entry).expect("decodes"));
+    let (stored, again) = (Box::new(stored()), Box::new(stored()));
+    assert_eq!(told, [Archived::Message(stored), Archived::State(again), Archived::Gone]);
 }
 
 #[test]

@@ -24,12 +24,13 @@ pub(crate) struct Kept {
 
 impl Worker {
     pub(super) fn kept(&self, answer: oneshot::Sender<Kept>) {
+        let is_in_log = |(lsn, ..): &(Lsn, QueueId, Timestamp)| !lsn.is_in_archive();
         let moving = self.state.outbox.values().map(|item| (item.location.lsn, item.source, item.send_time));
         let mut kept = Kept {
             partition: self.state.partition,
             messages: self.state.outbox.len() as u64,
             bytes: self.state.outbox.values().map(|item| u64::from(item.size)).sum(),
-            oldest: moving.min_by_key(|(lsn, ..)| *lsn),
+            oldest: moving.filter(is_in_log).min_by_key(|(lsn, ..)| *lsn),
             parked_queues: self.state.queues.parked() as u64,
             streams: self.state.streams.len() as u64,
             ..Kept::default()
@@ -41,7 +42,7 @@ impl Worker {
         for (id, figures) in self.state.queues.figures() {
             kept.messages += figures.messages;
             kept.bytes += figures.bytes;
-            let oldest = figures.oldest.map(|(location, send_time)| (location.lsn, id, send_time));
+            let oldest = figures.oldest.map(|(location, send_time)| (location.lsn, id, send_time)).filter(is_in_log);
             kept.oldest = kept.oldest.into_iter().chain(oldest).min_by_key(|(lsn, ..)| *lsn);
         }
         // Who asked may be gone.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     base::{
         entropy::random_16,
-        id::{LeaseId, MessageId, MessageSeq, QueueId},
+        id::{LeaseId, Lsn, MessageId, MessageSeq, QueueId},
         reason::{Reason, Refusal},
     },
     domain::queue::{Delivery, Receive, Send, SendDecision, event::Event},
@@ -157,11 +157,9 @@ impl Worker {
     /// A standard queue's own lease need not be durable: losing it means another delivery.
     pub(super) fn deliver(&mut self, id: QueueId, deliveries: Vec<Delivery>, answer: Answer<Vec<Delivery>>) {
         let fifo = self.state.queues.get(id).is_some_and(|queue| queue.settings().is_fifo());
-        let newest = deliveries.iter().map(|delivery| delivery.location.lsn).max();
-        let depends_on = match newest {
-            Some(lsn) if !fifo => lsn,
-            _ => self.applied(),
-        };
+        // What is in the archive is durable.
+        let in_log = deliveries.iter().map(|delivery| delivery.location.lsn).filter(|lsn| !lsn.is_in_archive());
+        let depends_on = if fifo { self.applied() } else { in_log.max().unwrap_or(Lsn(0)) };
         let inbox = self.inbox.clone();
         let reply = move || {
             if let Err(Ok(lost)) = answer.send(Ok(deliveries)) {

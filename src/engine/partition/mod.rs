@@ -3,6 +3,7 @@
 //! [`state`] is what replay rebuilds; [`worker`] is the loop; the other files are the commands, one noun each.
 //! Absent on purpose: reading payloads, which happens outside the thread, and anything async.
 
+pub(crate) mod archive_state;
 mod catalog;
 pub(crate) mod figures;
 mod messages;

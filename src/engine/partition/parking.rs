@@ -10,7 +10,7 @@ use crate::{
         limits::AWAKE_QUEUES,
         time::Timestamp,
     },
-    domain::queue::{Page, PageError, Queue, settings::Settings},
+    domain::queue::{Low, Page, PageError, Queue, settings::Settings},
     engine::{
         image::{HeadImage, QueueImage, decode_head, encode_head},
         journal::DecodeError,
@@ -37,9 +37,9 @@ enum Kept {
 }
 
 impl Kept {
-    fn lowest(&self) -> Option<Lsn> {
+    fn lowest(&self) -> Low {
         match self {
-            Self::Awake(awake) => awake.queue.lowest_frame(),
+            Self::Awake(awake) => awake.queue.lowest_frames(),
             Self::Parked(parked) => parked.figures.lowest,
         }
     }
@@ -68,10 +68,20 @@ pub(crate) struct Figures {
     pub(crate) bytes: u64,
     /// What the log holds of them, about.
     pub(crate) logged_bytes: u64,
-    /// The first frame that holds a message.
-    pub(crate) lowest: Option<Lsn>,
+    /// What the archive holds of them, about.
+    pub(crate) archived_bytes: u64,
+    /// The first frames that hold a message.
+    pub(crate) lowest: Low,
     /// Where the first message stands, and when it was sent.
     pub(crate) oldest: Option<(Location, Timestamp)>,
+}
+
+/// What all queues need of the log and of the archive.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Needed {
+    pub(crate) lowest: Low,
+    pub(crate) logged_bytes: u64,
+    pub(crate) archived_bytes: u64,
 }
 
 impl Figures {
@@ -80,7 +90,8 @@ impl Figures {
             messages: queue.message_count() as u64,
             bytes: queue.stored_bytes(),
             logged_bytes: queue.logged_bytes(),
-            lowest: queue.lowest_frame(),
+            archived_bytes: queue.archived_bytes(),
+            lowest: queue.lowest_frames(),
             oldest: queue.oldest_stored(),
         }
     }
@@ -191,17 +202,19 @@ impl Queues {
         }
     }
 
-    /// The first frame that holds a message of any queue, and what the log holds of all of them, about.
-    pub(crate) fn needed(&self) -> (Option<Lsn>, u64) {
-        let (mut lowest, mut bytes) = (None, 0);
+    /// The first frames that hold a message of any queue, and what the log and the archive hold of all of them, about.
+    pub(crate) fn needed(&self) -> Needed {
+        let mut needed = Needed::default();
         for kept in self.all.values() {
-            bytes += match kept {
-                Kept::Awake(awake) => awake.queue.logged_bytes(),
-                Kept::Parked(parked) => parked.figures.logged_bytes,
+            let (logged, archived) = match kept {
+                Kept::Awake(awake) => (awake.queue.logged_bytes(), awake.queue.archived_bytes()),
+                Kept::Parked(parked) => (parked.figures.logged_bytes, parked.figures.archived_bytes),
             };
-            lowest = kept.lowest().into_iter().chain(lowest).min();
+            needed.logged_bytes += logged;
+            needed.archived_bytes += archived;
+            needed.lowest = needed.lowest.and(kept.lowest());
         }
-        (lowest, bytes)
+        needed
     }
 
     pub(crate) fn figures(&self) -> impl Iterator<Item = (QueueId, Figures)> {
@@ -213,7 +226,7 @@ impl Queues {
 
     /// The queues from `from` on that hold something below `below`.
     pub(crate) fn standing_below(&self, below: Lsn, from: QueueId) -> Vec<QueueId> {
-        let from_there = self.all.range(from..).filter(|(_, kept)| kept.lowest().is_some_and(|lowest| lowest < below));
+        let from_there = self.all.range(from..).filter(|(_, kept)| kept.lowest().is_below(below));
         from_there.map(|(id, _)| *id).collect()
     }
 
@@ -326,7 +339,7 @@ mod tests {
         assert!(is_parked(&queues, ID));
 
         let (_, figures) = queues.figures().next().expect("one queue");
-        assert_eq!((figures.messages, figures.bytes, figures.lowest), (1, 100, Some(Lsn(5))));
+        assert_eq!((figures.messages, figures.bytes, figures.lowest.log), (1, 100, Some(Lsn(5))));
         assert_eq!(queues.standing_below(Lsn(6), QueueId(0)), [ID]);
         assert!(queues.standing_below(Lsn(5), QueueId(0)).is_empty());
         assert_eq!(queues.settings(ID), Some(Settings::default()));

@@ -4,16 +4,22 @@
 //! `domain::queue::event`.
 
 use crate::{
-    base::id::{Location, Lsn, PartitionId, StreamId},
+    base::id::{Location, Lsn, PartitionId, QueueId, StreamId},
     domain::{
-        queue::event::{Event, MoveReason, Moved},
+        queue::{
+            Low,
+            event::{Event, MoveReason, Moved},
+        },
         table::Tables,
     },
     engine::{
         catalog::Catalog,
         image::{PartitionImage, Section},
         journal::{DecodeError, OutboxItem, OutboxReason, Record},
-        partition::parking::Queues,
+        partition::{
+            archive_state::{ArchiveChange, ArchiveState},
+            parking::Queues,
+        },
         streams::{
             catalog::StreamCatalog,
             state::{StreamParts, StreamState},
@@ -42,6 +48,7 @@ pub(crate) struct State {
     pub(crate) streams_gone: Vec<StreamId>,
     /// Of partition 0, like the catalog.
     pub(crate) tables: Tables,
+    pub(crate) archive: ArchiveState,
 }
 
 impl State {
@@ -58,6 +65,7 @@ impl State {
             parts,
             streams_gone: Vec::new(),
             tables: Tables::default(),
+            archive: ArchiveState::default(),
         }
     }
 
@@ -87,6 +95,7 @@ impl State {
             parts,
             streams_gone: Vec::new(),
             tables: section.tables.map(Tables::from_image).unwrap_or_default(),
+            archive: section.archive,
         })
     }
 
@@ -101,9 +110,10 @@ impl State {
                 if let Event::Received(received) = event {
                     self.next_lease = self.next_lease.max(received.lease.0 + 1);
                 }
-                if let Some(queue) = self.queues.wake(*id) {
-                    queue.apply(event, at);
+                if let Event::Archived { to, .. } = event {
+                    self.archive.lsn = self.archive.lsn.max(to.lsn.of_archive());
                 }
+                self.apply_to_queue(*id, event, at);
             }
             Record::Moved(item) => self.apply_moved(item, at),
             Record::TransfersDone { below } => self.outbox = self.outbox.split_off(below),
@@ -151,21 +161,31 @@ impl State {
             OutboxReason::Explicit { reason } => MoveReason::Explicit { reason: reason.clone() },
             OutboxReason::Redrive { id, moved } => MoveReason::Redrive { id: *id, moved: *moved },
         };
-        if let Some(queue) = self.queues.wake(item.source) {
-            let moved = Moved { seq: item.seq, to: item.target, transfer: item.number, why, at: item.at };
-            queue.apply(&Event::Moved(moved), at);
+        let moved = Moved { seq: item.seq, to: item.target, transfer: item.number, why, at: item.at };
+        self.apply_to_queue(item.source, &Event::Moved(moved), at);
+    }
+
+    fn apply_to_queue(&mut self, id: QueueId, event: &Event, at: Location) {
+        let Some(queue) = self.queues.wake(id) else { return };
+        let mut changed = if self.archive.pages_are_newer { queue.ended_before(event) } else { Vec::new() };
+        queue.apply(event, at);
+        changed.append(&mut queue.take_archive_changes());
+        for seq in changed {
+            self.archive.note(ArchiveChange { lsn: at.lsn, queue: id, seq });
         }
     }
 
     /// The state, which contains every frame up to `lsn` and perhaps some of the next, with the pages that changed since
     /// the last image, or with all.
     pub(crate) fn image(&mut self, lsn: Lsn, all_pages: bool) -> PartitionImage {
-        let oldest_moving = self.outbox.values().map(|item| item.location.lsn).min();
+        let moving = self.outbox.values().map(|item| item.location.lsn);
         let queues = self.queues.images(all_pages);
         // Exact now that the changes were taken.
-        let (oldest_queued, live_bytes) = self.queues.needed();
+        let needed = self.queues.needed();
+        let lowest = Low::of(moving).and(needed.lowest);
         let oldest_record = self.streams.values().filter_map(|state| state.handle.feed.oldest()).min();
-        let oldest = [oldest_queued, oldest_moving, oldest_record, Some(lsn.next())].into_iter().flatten().min();
+        let oldest_change = self.archive.oldest_change();
+        let oldest = [lowest.log, oldest_change, oldest_record, Some(lsn.next())].into_iter().flatten().min();
         PartitionImage {
             partition: self.partition,
             lsn,
@@ -178,7 +198,11 @@ impl State {
             stream_catalog: (self.partition == PartitionId(0)).then(|| self.stream_catalog.image()),
             tables: (self.partition == PartitionId(0)).then(|| self.tables.image()),
             oldest: oldest.unwrap_or(lsn.next()),
-            live_bytes,
+            live_bytes: needed.logged_bytes,
+            archive_lsn: self.archive.lsn,
+            archive_changes: self.archive.changes().copied().collect(),
+            archive_oldest: lowest.archive.map(Lsn::of_archive),
+            archived_bytes: needed.archived_bytes,
         }
     }
 }

@@ -237,6 +237,9 @@ impl Worker {
             Command::Trim { below } => self.writer.trim(below),
             Command::Standing { below, from, answer } => self.standing(below, from, &answer),
             Command::Relocate { moves, then } => self.relocate(moves, then),
+            Command::Archive { moves, then } => self.archive(moves, then),
+            Command::ArchiveChanges { limit, answer } => self.archive_changes(limit, answer),
+            Command::ArchiveHeard { count, lsn } => self.archive_heard(count, lsn),
             Command::Kept { answer } => self.kept(answer),
             Command::Tables { request, limits, answer } => self.ask_tables(&request, &limits, answer),
         }

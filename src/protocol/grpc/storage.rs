@@ -13,6 +13,8 @@ pub(super) fn storage(figures: StorageFigures) -> Storage {
         disk_total_bytes: figures.disk_total_bytes,
         log_segments: figures.log_segments,
         log_bytes: figures.log_bytes,
+        archive_segments: figures.archive_segments,
+        archive_bytes: figures.archive_bytes,
         reserve_bytes: figures.reserve_bytes,
         live_messages: figures.live_messages,
         live_bytes: figures.live_bytes,

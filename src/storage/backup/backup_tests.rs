@@ -91,8 +91,13 @@ impl World {
 
     pub(super) fn back_up(&self, now: u64) -> Result<Created, BackupError> {
         let pin = self.log.pin().unwrap();
-        let source =
-            Source { io: &self.disk, data_dir: Path::new(DATA), pin: &pin, now: Timestamp(Still.now().0 + now) };
+        let source = Source {
+            io: &self.disk,
+            data_dir: Path::new(DATA),
+            pin: &pin,
+            archive: &|| None,
+            now: Timestamp(Still.now().0 + now),
+        };
         create(&source, Path::new(BACKUPS), &mut |_| ControlFlow::Continue(()))
     }
 }
@@ -214,7 +219,13 @@ fn attempt(disk: &SimDisk) -> Option<Created> {
     let wal = Path::new(DATA).join(WAL_DIRECTORY);
     let (log, _) = LocalLog::open(host, &wal, uuid, &options, &ReplayFrom::default(), &mut |_| {}).ok()?;
     let pin = log.pin()?;
-    let source = Source { io: disk, data_dir: Path::new(DATA), pin: &pin, now: Timestamp(Still.now().0 + 5000) };
+    let source = Source {
+        io: disk,
+        data_dir: Path::new(DATA),
+        pin: &pin,
+        archive: &|| None,
+        now: Timestamp(Still.now().0 + 5000),
+    };
     create(&source, Path::new(BACKUPS), &mut |_| ControlFlow::Continue(())).ok()
 }
 
@@ -223,7 +234,7 @@ fn a_backup_that_broke_off_is_not_listed_and_the_next_one_is_whole() {
     let mut world = World::new(1);
     world.append(20);
     let pin = world.log.pin().unwrap();
-    let source = Source { io: &world.disk, data_dir: Path::new(DATA), pin: &pin, now: Still.now() };
+    let source = Source { io: &world.disk, data_dir: Path::new(DATA), pin: &pin, archive: &|| None, now: Still.now() };
     let mut steps = 0;
     let error = create(&source, Path::new(BACKUPS), &mut |_| {
         steps += 1;
@@ -242,7 +253,7 @@ fn directories_of_something_else_are_refused() {
     let mut world = World::new(1);
     world.append(1);
     let pin = world.log.pin().unwrap();
-    let source = Source { io: &world.disk, data_dir: Path::new(DATA), pin: &pin, now: Still.now() };
+    let source = Source { io: &world.disk, data_dir: Path::new(DATA), pin: &pin, archive: &|| None, now: Still.now() };
     let mut go_on = |_| ControlFlow::Continue(());
     let inside = create(&source, Path::new("/data/backups"), &mut go_on).unwrap_err();
     assert_eq!(inside.to_string(), "/data/backups is inside the data directory /data");

@@ -2,7 +2,8 @@
 //!
 //! The order is what makes it consistent: the log is pinned, then snapshot and checkpoint are read, and only then is the
 //! log cut. So the log reaches at least as far as the snapshot, and as far as everything that was acknowledged before
-//! the call.
+//! the call. The archive is cut at the
+//! same moment: whatever the log says stands there is in it, and nothing that it heard of later.
 
 use super::{
     BackupError, OnProgress, Progress,
@@ -19,13 +20,13 @@ use crate::{
         identity::{self, Identity},
         io::{Io, resolve, write_file_durably},
         log::{
-            LogPosition, Pin,
+            LogCut, LogPosition, Pin,
             extent::{self, CutSegment, extent},
             segment::segment_path,
         },
         shard,
         snapshot::{self, Snapshot},
-        store::{self, WAL_DIRECTORY, lock::DirectoryLock},
+        store::{self, ARCHIVE_DIRECTORY, WAL_DIRECTORY, lock::DirectoryLock},
     },
 };
 use std::{ops::ControlFlow, path::Path};
@@ -33,11 +34,16 @@ use std::{ops::ControlFlow, path::Path};
 /// How often the snapshot is looked for again, when a checkpoint replaced it meanwhile.
 const SNAPSHOT_TRIES: usize = 8;
 
+/// How often a moment is looked for in which the archive is not written to.
+const CUT_TRIES: usize = 100_000;
+
 /// A running store.
 pub struct Source<'a> {
     pub io: &'a dyn Io,
     pub data_dir: &'a Path,
     pub pin: &'a Pin,
+    /// Of the archive, if there is one by now.
+    pub archive: &'a dyn Fn() -> Option<Pin>,
     pub now: Timestamp,
 }
 
@@ -78,21 +84,44 @@ pub fn create(source: &Source<'_>, dir: &Path, progress: OnProgress<'_>) -> Resu
         name: String::new(),
         copied_segments: 0,
         copied_bytes: 0,
-        shard_bytes: 0,
+        done_bytes: 0,
     };
     run.make_directories()?;
+    let archive = (source.archive)();
     let (checkpoint, snapshot) = run.state()?;
     // Behind the snapshot, which counts on what was synced by then; before the cut, so that the log has all that is newer.
     let shards = run.shards(progress)?;
-    let cut = source.pin.cut();
+    let (cut, archive) = cut(source, archive)?;
     let mut files = vec![run.put(identity::FILE, identity::FILE, &identity.encode())?];
     files.extend(run.put_checkpoint(checkpoint, cut.position)?);
     files.extend(run.put_snapshot(snapshot)?);
     files.extend(run.put_keys()?);
     files.extend(shards);
-    let segments = run.segments(&cut.segments, cut.position.durable_seq, progress)?;
-    let manifest = Manifest { store, time_ms: source.now.0, durable_seq: cut.position.durable_seq, files, segments };
-    run.finish(manifest)
+    let mut segments = run.segments(WAL_DIRECTORY, &cut, source.pin, progress)?;
+    let mut archive_durable_seq = 0;
+    if let Some((cut, pin)) = archive {
+        segments.extend(run.segments(ARCHIVE_DIRECTORY, &cut, &pin, progress)?);
+        archive_durable_seq = cut.position.durable_seq;
+    }
+    // A progress that is complete may not be broken off any more.
+    let _ = progress(Progress { done_bytes: run.done_bytes, total_bytes: run.done_bytes });
+    let (time_ms, durable_seq) = (source.now.0, cut.position.durable_seq);
+    run.finish(Manifest { store, time_ms, durable_seq, archive_durable_seq, files, segments })
+}
+
+/// The log and the archive at one moment: nothing is written to the archive between its cut and the log's.
+fn cut(source: &Source<'_>, archive: Option<Pin>) -> Result<(LogCut, Option<(LogCut, Pin)>), BackupError> {
+    let mut archive = archive.or_else(source.archive);
+    for _ in 0..CUT_TRIES {
+        let before = archive.as_ref().map(Pin::cut);
+        let cut = source.pin.cut();
+        archive = archive.or_else(source.archive);
+        let after = archive.as_ref().map(Pin::cut);
+        if before == after {
+            return Ok((cut, after.zip(archive)));
+        }
+    }
+    Err(BackupError::GaveWay)
 }
 
 fn identity_of(io: &dyn Io, dir: &Path) -> Result<Option<Identity>, BackupError> {
@@ -119,8 +148,8 @@ struct Run<'a> {
     name: String,
     copied_segments: u64,
     copied_bytes: u64,
-    /// Of the segments of streams, which are copied first.
-    shard_bytes: u64,
+    /// Of the segments that were copied: those of streams, of the log, of the archive.
+    done_bytes: u64,
 }
 
 impl Run<'_> {
@@ -212,7 +241,7 @@ impl Run<'_> {
         let paths = shard::segments(io, data_dir).map_err(at("listing", &data_dir.join(shard::DIRECTORY)))?;
         let mut files = Vec::with_capacity(paths.len());
         for path in paths {
-            if progress(Progress { done_bytes: self.shard_bytes, total_bytes: self.shard_bytes }).is_break() {
+            if progress(Progress { done_bytes: self.done_bytes, total_bytes: self.done_bytes }).is_break() {
                 return Err(BackupError::BrokenOff);
             }
             if self.source.pin.must_give_way() {
@@ -246,78 +275,80 @@ impl Run<'_> {
         {
             return Ok(Some(known.clone()));
         }
-        let before = self.shard_bytes;
+        let before = self.done_bytes;
         let step = |done| progress(Progress { done_bytes: before + done, total_bytes: before + bytes });
         let (crc, bytes) = match copy(io, &from, &self.dir.join(&copied), bytes, step) {
             Err(BackupError::File(_)) if io.exists(&from).is_ok_and(|is_there| !is_there) => return Ok(None),
             copied => copied?,
         };
-        self.shard_bytes += bytes;
+        self.done_bytes += bytes;
         self.copied_bytes += bytes;
         Ok(Some(File { path: copied, target, bytes, crc }))
     }
 
-    /// The log, oldest segment first, so that what was copied may go.
+    /// The log or the archive, oldest segment first, so that what was copied may go.
     fn segments(
         &mut self,
-        seqs: &[u64],
-        durable_seq: u64,
+        name: &str,
+        cut: &LogCut,
+        pin: &Pin,
         progress: OnProgress<'_>,
     ) -> Result<Vec<Segment>, BackupError> {
-        let wal = self.source.data_dir.join(WAL_DIRECTORY);
-        let cut = extent::cut(self.source.io, &wal, self.store_uuid, seqs, durable_seq).map_err(at("reading", &wal))?;
-        let plan: Vec<_> = cut.into_iter().map(|segment| (self.known(&segment), segment)).collect();
+        let dir = self.source.data_dir.join(name);
+        let found = extent::cut(self.source.io, &dir, self.store_uuid, &cut.segments, cut.position.durable_seq);
+        let found = found.map_err(at("reading", &dir))?;
+        let plan: Vec<_> = found.into_iter().map(|segment| (self.known(name, &segment), segment)).collect();
         let missing = plan.iter().filter(|(known, _)| known.is_none());
-        let total_bytes = self.shard_bytes + missing.map(|(_, segment)| segment.file_bytes).sum::<u64>();
-        let mut done_bytes = self.shard_bytes;
+        let total_bytes = self.done_bytes + missing.map(|(_, segment)| segment.file_bytes).sum::<u64>();
         let mut segments = Vec::with_capacity(plan.len());
         for (known, segment) in plan {
+            let done_bytes = self.done_bytes;
             if progress(Progress { done_bytes, total_bytes }).is_break() {
                 return Err(BackupError::BrokenOff);
             }
-            if self.source.pin.must_give_way() {
+            if pin.must_give_way() {
                 return Err(BackupError::GaveWay);
             }
             match known {
                 Some(known) => segments.push(known),
                 None => {
-                    segments.push(self.copy_segment(&wal, &segment, &mut |bytes| {
+                    segments.push(self.copy_segment(name, &segment, &mut |bytes| {
                         progress(Progress { done_bytes: done_bytes + bytes, total_bytes })
                     })?);
-                    done_bytes += segment.file_bytes;
+                    self.done_bytes += segment.file_bytes;
                 }
             }
-            self.source.pin.release_below(segment.seq + 1);
+            pin.release_below(segment.seq + 1);
         }
-        // A progress that is complete may not be broken off any more.
-        let _ = progress(Progress { done_bytes: total_bytes, total_bytes });
         Ok(segments)
     }
 
     /// The copy that an earlier restore point has, if it is still there.
-    fn known(&self, wanted: &CutSegment) -> Option<Segment> {
+    fn known(&self, of: &str, wanted: &CutSegment) -> Option<Segment> {
         let segments = self.before.points.iter().rev().flat_map(|point| &point.manifest.segments);
-        let known = segments.into_iter().find(|segment| wanted.sealed && segment.is_copy_of(wanted))?;
+        let is_of = |segment: &&Segment| Path::new(&segment.file.target).starts_with(of);
+        let known = segments.into_iter().filter(is_of).find(|segment| wanted.sealed && segment.is_copy_of(wanted))?;
         let file = self.source.io.open_read(&self.dir.join(&known.file.path)).ok()?;
         (file.len().ok()? == known.file.bytes).then(|| known.clone())
     }
 
     fn copy_segment(
         &mut self,
-        wal: &Path,
+        of: &str,
         segment: &CutSegment,
         progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Segment, BackupError> {
         let io = self.source.io;
-        let from = segment_path(wal, segment.seq);
+        let from = segment_path(&self.source.data_dir.join(of), segment.seq);
         let file = io.open_read(&from).map_err(at("opening", &from))?;
         let found = extent(file, segment).map_err(at("reading", &from))?;
         let name = segment_path(Path::new(""), segment.seq).to_string_lossy().into_owned();
+        let prefix = if of == WAL_DIRECTORY { String::new() } else { format!("{of}-") };
         let path = match segment.file_id {
             Some(id) if segment.sealed && found.damage.is_none() => {
-                format!("{SEGMENTS}/{:020}-{id:016x}.wal", segment.seq)
+                format!("{SEGMENTS}/{prefix}{:020}-{id:016x}.wal", segment.seq)
             }
-            Some(_) | None => format!("{}/{name}", self.name),
+            Some(_) | None => format!("{}/{prefix}{name}", self.name),
         };
         let (crc, bytes) = copy(io, &from, &self.dir.join(&path), found.end_offset, progress)?;
         self.copied_segments += 1;
@@ -328,7 +359,7 @@ impl Run<'_> {
             last_block_seq: segment.last_block_seq,
             sealed: segment.sealed,
             damage: found.damage,
-            file: File { path, target: format!("{WAL_DIRECTORY}/{name}"), bytes, crc },
+            file: File { path, target: format!("{of}/{name}"), bytes, crc },
         })
     }
 

@@ -20,9 +20,12 @@ pub struct Manifest {
     pub time_ms: u64,
     /// The last block of the log; everything acknowledged before `time_ms` stands up to there.
     pub durable_seq: u64,
+    /// The same of the archive; 0 without one.
+    #[serde(default)]
+    pub archive_durable_seq: u64,
     /// `STORE`, and what else a start needs besides the log.
     pub files: Vec<File>,
-    /// Oldest first.
+    /// Of the log, oldest first, then of the archive.
     pub segments: Vec<Segment>,
 }
 

@@ -11,7 +11,7 @@ use crate::storage::{
     io::{DIRECT_ALIGNMENT, Io},
     log::{LostRange, examine},
     snapshot,
-    store::{self, WAL_DIRECTORY},
+    store::{self, ARCHIVE_DIRECTORY, WAL_DIRECTORY},
 };
 use std::{collections::BTreeSet, path::Path};
 
@@ -113,6 +113,11 @@ fn replay(io: &dyn Io, point: &Point, data_dir: &Path) -> Result<(u64, Vec<Strin
     let mut frames = 0;
     let uuid = manifest.uuid().unwrap_or_default();
     let wal = data_dir.join(WAL_DIRECTORY);
-    let report = examine::replay(io, &wal, uuid, manifest.durable_seq, &mut |_| frames += 1)?;
-    Ok((frames, report.corrupt.iter().map(LostRange::to_string).collect()))
+    let mut corrupt = examine::replay(io, &wal, uuid, manifest.durable_seq, &mut |_| frames += 1)?.corrupt;
+    if manifest.archive_durable_seq > 0 {
+        let archive = data_dir.join(ARCHIVE_DIRECTORY);
+        corrupt
+            .extend(examine::replay(io, &archive, uuid, manifest.archive_durable_seq, &mut |_| frames += 1)?.corrupt);
+    }
+    Ok((frames, corrupt.iter().map(LostRange::to_string).collect()))
 }

@@ -151,6 +151,11 @@ impl LocalLog {
         self.inner.segments.count()
     }
 
+    /// Of a segment.
+    pub fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
     /// Bytes that the segments take, the active one whole.
     pub fn size_bytes(&self) -> u64 {
         self.segment_count() as u64 * self.segment_bytes
@@ -158,16 +163,25 @@ impl LocalLog {
 
     /// Where each partition has to have nothing left, so that the log can shrink to `wanted_bytes`, or by as many segments as
     /// an evacuation empties at a time: one when the disk is nearly full, because emptying takes room before it gives some.
-    /// Empty when the log is no larger.
+    /// Empty when the log is no larger, or will not be when those segments have gone in which nothing stands that a partition
+    /// needs, which is what it has from `oldest` on.
     ///
     /// # Errors
     ///
     /// A segment's table cannot be read.
-    pub fn in_the_way(&self, wanted_bytes: u64) -> io::Result<BTreeMap<PartitionId, Lsn>> {
+    pub fn in_the_way(
+        &self,
+        wanted_bytes: u64,
+        oldest: &BTreeMap<PartitionId, Lsn>,
+    ) -> io::Result<BTreeMap<PartitionId, Lsn>> {
         let excess = self.size_bytes().saturating_sub(wanted_bytes).div_ceil(self.segment_bytes);
         let count = usize::try_from(excess).unwrap_or(usize::MAX);
+        let free = self.inner.segments.free_of(oldest, count)?;
+        if free == count {
+            return Ok(BTreeMap::new());
+        }
         let most = if self.must_refuse_growth() { 1 } else { RELOCATE_SEGMENTS };
-        self.inner.segments.ends_of_oldest(count.min(most))
+        self.inner.segments.ends_of_oldest(count.min(free + most))
     }
 
     /// True when the disk had no room to make the reserve whole, which is for deletes alone: growth is to be refused at once.

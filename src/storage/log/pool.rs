@@ -52,6 +52,7 @@ pub(super) struct Pool {
     /// Files at most that are kept for another life, the reserve included.
     recycled_max: usize,
     direct_writes: bool,
+    zero_filled: bool,
     state: Mutex<State>,
     changed: Condvar,
     /// The last attempt to make a segment or a spare found the disk full. Changes under the lock of the state only.
@@ -96,6 +97,7 @@ impl Pool {
             keep: options.recycle_keep,
             recycled_max: usize::try_from(options.recycled_bytes / options.segment_bytes).unwrap_or(usize::MAX),
             direct_writes: options.direct_writes,
+            zero_filled: options.zero_filled,
             state: Mutex::default(),
             changed: Condvar::new(),
             lacking: AtomicBool::new(false),
@@ -180,7 +182,10 @@ impl Pool {
             .allocate(header.capacity)
             // Zeroes need no place in the page cache.
             .and_then(|()| file.set_direct(true))
-            .and_then(|_| fill_zeroes(&*file, SEGMENT_HEADER_BYTES as u64, header.capacity))
+            .and_then(|_| match self.zero_filled {
+                true => fill_zeroes(&*file, SEGMENT_HEADER_BYTES as u64, header.capacity),
+                false => file.set_len(header.capacity),
+            })
             .and_then(|()| file.set_direct(false))
             .and_then(|_| file.write_at(&header.encode(), 0))
             .and_then(|()| file.sync());

@@ -25,6 +25,7 @@ use std::{
 };
 
 /// A handle to the sealed segments of an open log.
+#[derive(Clone)]
 pub struct Scrubber {
     pub(super) segments: Arc<Segments>,
     pub(super) store_uuid: [u8; 16],

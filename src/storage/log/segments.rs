@@ -230,6 +230,20 @@ impl Segments {
         Ok(ends)
     }
 
+    /// How many of the `count` oldest sealed segments, from the oldest on, have nothing of any partition from `oldest` on.
+    pub(super) fn free_of(&self, oldest: &BTreeMap<PartitionId, Lsn>, count: usize) -> io::Result<usize> {
+        for (index, segment) in self.sealed().iter().take(count).enumerate() {
+            let ranges = segment.ranges(&*self.pool.io, &self.pool.dir)?;
+            let is_needed = |(partition, before, last): &(PartitionId, Lsn, Lsn)| {
+                last > before && oldest.get(partition).is_none_or(|oldest| last >= oldest)
+            };
+            if ranges.iter().any(is_needed) {
+                return Ok(index);
+            }
+        }
+        Ok(count.min(self.sealed().len()))
+    }
+
     /// Lets go of the oldest segments in which no partition needs anything any more.
     pub(super) fn trim(&self) -> io::Result<()> {
         let _one = lock(&self.trimming);

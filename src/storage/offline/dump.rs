@@ -1,6 +1,6 @@
 //! The log as rows: frames, and the entries in them.
 
-use super::stopped::{OfflineError, Progress, Stopped};
+use super::stopped::{OfflineError, Progress, Stopped, Which};
 use crate::{
     base::{
         id::{Epoch, Lsn, PartitionId},
@@ -17,6 +17,7 @@ use std::ops::ControlFlow;
 /// Which frames to show; the default is all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    pub which: Which,
     pub partition: Option<PartitionId>,
     pub first: Option<Lsn>,
     pub last: Option<Lsn>,
@@ -66,7 +67,7 @@ pub enum Row {
 }
 
 impl Stopped {
-    /// Hands every row that the filter accepts to `row`, in the order of the log, until it breaks. What is damaged is
+    /// Hands every row of the log or the archive that the filter accepts to `row`, in its order, until it breaks. What is damaged is
     /// passed over: `verify` names it.
     pub fn dump(
         &self,
@@ -74,10 +75,10 @@ impl Stopped {
         row: &mut dyn FnMut(Row) -> ControlFlow<()>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), OfflineError> {
-        let total_bytes = self.log_bytes()?;
-        let durable_seq = self.slots().latest().map_or(0, |latest| latest.durable_seq);
+        let which = filter.which;
+        let (dir, total_bytes) = (self.dir_of(which), self.log_bytes(which)?);
         let (mut done_bytes, mut state) = (0, ControlFlow::Continue(()));
-        examine::replay(&*self.io, &self.wal_dir(), self.store_uuid(), durable_seq, &mut |frame| {
+        examine::replay(&*self.io, &dir, self.store_uuid(), self.durable_seq(which), &mut |frame| {
             done_bytes = (done_bytes + frame.len() as u64).min(total_bytes);
             progress(Progress { done_bytes, total_bytes });
             if state.is_continue() && filter.accepts(frame.partition(), frame.lsn()) {
@@ -88,14 +89,14 @@ impl Stopped {
         Ok(())
     }
 
-    fn log_bytes(&self) -> Result<u64, OfflineError> {
-        let wal = self.wal_dir();
-        if !self.io.exists(&wal).map_err(at("looking for", &wal))? {
+    pub(super) fn log_bytes(&self, which: Which) -> Result<u64, OfflineError> {
+        let dir = self.dir_of(which);
+        if !self.io.exists(&dir).map_err(at("looking for", &dir))? {
             return Ok(0);
         }
-        let entries = self.io.list_dir(&wal).map_err(at("listing", &wal))?;
+        let entries = self.io.list_dir(&dir).map_err(at("listing", &dir))?;
         let segments = entries.iter().filter(|entry| seq_of_name(&entry.name, "wal").is_some());
-        Ok(segments.map(|entry| super::inspect::length(&*self.io, &wal.join(&entry.name)).unwrap_or(0)).sum())
+        Ok(segments.map(|entry| super::inspect::length(&*self.io, &dir.join(&entry.name)).unwrap_or(0)).sum())
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a data directory holds, and how large it is.
 
 use super::{
-    stopped::{OfflineError, Progress, Stopped},
+    stopped::{OfflineError, Progress, Stopped, Which},
     streams::StreamFacts,
 };
 use crate::{
@@ -25,6 +25,8 @@ pub struct Inspection {
     pub snapshots: Vec<SnapshotFacts>,
     /// In the order of the log.
     pub segments: Vec<SegmentFacts>,
+    /// In the order of the archive.
+    pub archive: Vec<SegmentFacts>,
     /// Segments that wait for their turn.
     pub free_segments: u64,
     pub free_bytes: u64,
@@ -55,15 +57,21 @@ impl Stopped {
     pub fn inspect(&self, progress: &mut dyn FnMut(Progress)) -> Result<Inspection, OfflineError> {
         let checkpoints = self.slots();
         let (free_segments, free_bytes) = self.free_segments()?;
-        let (stream_bytes, mut log_bytes) = (self.stream_bytes()?, 0);
-        let segments = examine::segments(&*self.io, &self.wal_dir(), self.store_uuid(), &mut |done, total| {
-            log_bytes = total;
-            progress(Progress { done_bytes: done, total_bytes: total + stream_bytes });
-        })?;
+        let (archive_bytes, stream_bytes) = (self.log_bytes(Which::Archive)?, self.stream_bytes()?);
+        let mut log_bytes = self.log_bytes(Which::Log)?;
+        let total_bytes = log_bytes + archive_bytes + stream_bytes;
+        let mut examine = |which, before| {
+            examine::segments(&*self.io, &self.dir_of(which), self.store_uuid(), &mut |done, _| {
+                progress(Progress { done_bytes: before + done, total_bytes });
+            })
+        };
+        let (segments, archive) = (examine(Which::Log, 0)?, examine(Which::Archive, log_bytes)?);
+        log_bytes += archive_bytes;
         Ok(Inspection {
             identity: self.identity.clone(),
             snapshots: self.snapshot_facts()?,
             segments,
+            archive,
             streams: self.survey_streams(&mut |Progress { done_bytes, total_bytes }| {
                 progress(Progress { done_bytes: log_bytes + done_bytes, total_bytes: log_bytes + total_bytes });
             })?,
@@ -85,13 +93,17 @@ impl Stopped {
     }
 
     fn free_segments(&self) -> Result<(u64, u64), OfflineError> {
-        let free = self.wal_dir().join("free");
-        if !self.io.exists(&free).map_err(at("looking for", &free))? {
-            return Ok((0, 0));
+        let (mut count, mut bytes) = (0, 0);
+        for which in [Which::Log, Which::Archive] {
+            let free = self.dir_of(which).join("free");
+            if self.io.exists(&free).map_err(at("looking for", &free))? {
+                let entries = self.io.list_dir(&free).map_err(at("listing", &free))?;
+                count += entries.len() as u64;
+                let length = |name: &String| length(&*self.io, &free.join(name)).unwrap_or(0);
+                bytes += entries.iter().map(|entry| length(&entry.name)).sum::<u64>();
+            }
         }
-        let entries = self.io.list_dir(&free).map_err(at("listing", &free))?;
-        let lengths = entries.iter().map(|entry| length(&*self.io, &free.join(&entry.name)).unwrap_or(0));
-        Ok((entries.len() as u64, lengths.sum()))
+        Ok((count, bytes))
     }
 
     fn index_facts(&self, checkpoints: &Slots) -> Result<IndexFacts, OfflineError> {

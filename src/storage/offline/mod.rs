@@ -22,7 +22,7 @@ pub mod verify;
 pub use dump::{EntryRow, Filter, FrameRow, Row};
 pub use inspect::{IndexFacts, Inspection, SnapshotFacts};
 pub use repair::{Action, Repair};
-pub use stopped::{OfflineError, Progress, Stopped};
+pub use stopped::{OfflineError, Progress, Stopped, Which};
 pub use streams::{RecordFilter, RecordRow, StreamFacts};
 pub use verify::{Problem, Remedy, Verification};
 

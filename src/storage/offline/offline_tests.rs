@@ -407,7 +407,8 @@ fn a_damaged_side_file_is_set_aside() {
 #[test]
 fn a_dump_shows_the_frames_that_the_filter_accepts() {
     let place = Place::filled();
-    let filter = Filter { partition: Some(PartitionId(1)), first: Some(Lsn(1)), last: Some(Lsn(3)) };
+    let filter =
+        Filter { partition: Some(PartitionId(1)), first: Some(Lsn(1)), last: Some(Lsn(3)), ..Filter::default() };
     let mut rows = Vec::new();
     let mut collect = |row| {
         rows.push(row);

@@ -8,7 +8,7 @@ use crate::storage::{
     io::Io,
     log,
     store::{
-        WAL_DIRECTORY,
+        ARCHIVE_DIRECTORY, WAL_DIRECTORY,
         lock::{DirectoryLock, LockError},
     },
 };
@@ -47,6 +47,15 @@ pub struct Stopped {
     _lock: DirectoryLock,
 }
 
+/// Both are made of the same files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    #[default]
+    Log,
+    /// Where what is old stands.
+    Archive,
+}
+
 impl Stopped {
     /// Takes the directory's lock.
     ///
@@ -74,7 +83,18 @@ impl Stopped {
         Slots::read(&*self.io, &self.dir, self.store_uuid())
     }
 
-    pub(super) fn wal_dir(&self) -> PathBuf {
-        self.dir.join(WAL_DIRECTORY)
+    pub(super) fn dir_of(&self, which: Which) -> PathBuf {
+        self.dir.join(match which {
+            Which::Log => WAL_DIRECTORY,
+            Which::Archive => ARCHIVE_DIRECTORY,
+        })
+    }
+
+    /// How far it was durable for certain; of the archive only the archive itself says.
+    pub(super) fn durable_seq(&self, which: Which) -> u64 {
+        match which {
+            Which::Log => self.slots().latest().map_or(0, |latest| latest.durable_seq),
+            Which::Archive => 0,
+        }
     }
 }

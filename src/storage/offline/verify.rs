@@ -1,6 +1,6 @@
 //! Every checksum of every file, and what a start would make of each that does not match.
 
-use super::stopped::{OfflineError, Progress, Stopped};
+use super::stopped::{OfflineError, Progress, Stopped, Which};
 use crate::storage::{
     access,
     checkpoint::Checkpoint,
@@ -13,7 +13,10 @@ use crate::storage::{
     shard::{LostRecords, Mend},
     snapshot::{self, Snapshot},
 };
-use std::{ops::Range, path::Path};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 /// Small: enough to walk an index once.
 const INDEX_CACHE_BYTES: u64 = 8 << 20;
@@ -62,6 +65,14 @@ pub struct Verification {
     pub clean_shutdown: bool,
 }
 
+/// What stands in the log or the archive, and what a start makes of it.
+struct LogSurvey {
+    dir: PathBuf,
+    segments: Vec<SegmentFacts>,
+    report: RecoveryReport,
+    frames: u64,
+}
+
 impl Verification {
     /// Nothing that was acknowledged is damaged.
     pub fn is_sound(&self) -> bool {
@@ -79,38 +90,57 @@ impl Stopped {
         problems.extend(self.access_problem());
         let index = latest.map(|checkpoint| self.index_findings(checkpoint));
         problems.extend(latest.zip(index.as_ref()).and_then(|(checkpoint, found)| index_problem(checkpoint, found)));
-        let (stream_bytes, mut log_bytes) = (self.stream_bytes()?, 0);
-        // The log is read twice: once for what stands in it, once for what a start makes of it.
-        let mut done_bytes = 0;
-        let segments = examine::segments(&*self.io, &self.wal_dir(), self.store_uuid(), &mut |done, total| {
-            (done_bytes, log_bytes) = (done, total * 2);
-            progress(Progress { done_bytes, total_bytes: log_bytes + stream_bytes });
-        })?;
-        let mut frames = 0;
-        let durable_seq = latest.map_or(0, |checkpoint| checkpoint.durable_seq);
-        let report = examine::replay(&*self.io, &self.wal_dir(), self.store_uuid(), durable_seq, &mut |frame| {
-            frames += 1;
-            done_bytes = (done_bytes + frame.len() as u64).min(log_bytes);
-            progress(Progress { done_bytes, total_bytes: log_bytes + stream_bytes });
-        })?;
+        let (stream_bytes, mut done_bytes) = (self.stream_bytes()?, 0);
+        // Both are read twice: once for what stands in them, once for what a start makes of it.
+        let log_bytes = 2 * (self.log_bytes(Which::Log)? + self.log_bytes(Which::Archive)?);
+        let total_bytes = log_bytes + stream_bytes;
+        let mut step = |bytes: u64| {
+            done_bytes = (done_bytes + bytes).min(log_bytes);
+            progress(Progress { done_bytes, total_bytes });
+        };
+        let log = self.survey_log(Which::Log, &mut step)?;
+        let archive = self.survey_log(Which::Archive, &mut step)?;
         let streams = self.survey_streams(&mut |Progress { done_bytes, total_bytes }| {
             progress(Progress { done_bytes: log_bytes + done_bytes, total_bytes: log_bytes + total_bytes });
         })?;
-        problems.extend(segments.iter().flat_map(|facts| segment_problems(self, facts)));
-        problems.extend(log_problems(self, &report, &segments));
+        let logs = [&log, &archive];
+        problems.extend(logs.iter().flat_map(|survey| self.log_problems(survey)));
         problems.extend(streams.iter().flat_map(|facts| self.stream_problems(facts)));
+        let segments = || logs.iter().flat_map(|survey| &survey.segments);
         let stream_segments = || streams.iter().flat_map(|stream| &stream.segments);
         Ok(Verification {
             problems,
-            segments: segments.len() as u64,
-            blocks: segments.iter().map(|facts| facts.blocks).sum(),
-            frames,
-            entries: segments.iter().map(|facts| facts.entries).sum(),
+            segments: segments().count() as u64,
+            blocks: segments().map(|facts| facts.blocks).sum(),
+            frames: log.frames + archive.frames,
+            entries: segments().map(|facts| facts.entries).sum(),
             index_pages: index.map_or(0, |found| found.pages),
             stream_segments: stream_segments().count() as u64,
             stream_records: stream_segments().map(|facts| facts.records).sum(),
-            clean_shutdown: report.clean_shutdown,
+            clean_shutdown: log.report.clean_shutdown,
         })
+    }
+
+    /// Reads the log or the archive.
+    fn survey_log(&self, which: Which, step: &mut dyn FnMut(u64)) -> Result<LogSurvey, OfflineError> {
+        let (dir, uuid) = (self.dir_of(which), self.store_uuid());
+        let mut before = 0_u64;
+        let segments = examine::segments(&*self.io, &dir, uuid, &mut |done, _| {
+            step(done.saturating_sub(before));
+            before = done;
+        })?;
+        let mut frames = 0;
+        let report = examine::replay(&*self.io, &dir, uuid, self.durable_seq(which), &mut |frame| {
+            frames += 1;
+            step(frame.len() as u64);
+        })?;
+        Ok(LogSurvey { dir, segments, report, frames })
+    }
+
+    fn log_problems(&self, survey: &LogSurvey) -> Vec<Problem> {
+        let LogSurvey { dir, segments, report, .. } = survey;
+        let of_segments = segments.iter().flat_map(|facts| segment_problems(self, dir, facts));
+        of_segments.chain(log_problems(self, dir, report, segments)).collect()
     }
 
     /// Any one snapshot will do. Without one the queues are lost that the log, given back from its old end, defines no more.
@@ -163,9 +193,8 @@ fn index_problem(checkpoint: &Checkpoint, found: &IndexFindings) -> Option<Probl
     (!found.problems.is_empty()).then(|| whole_file(file, what, Remedy::SetAside))
 }
 
-fn segment_problems(stopped: &Stopped, facts: &SegmentFacts) -> Vec<Problem> {
-    let wal = stopped.wal_dir();
-    let file = stopped.relative(&segment_path(&wal, facts.seq));
+fn segment_problems(stopped: &Stopped, dir: &Path, facts: &SegmentFacts) -> Vec<Problem> {
+    let file = stopped.relative(&segment_path(dir, facts.seq));
     let mut problems: Vec<Problem> = facts
         .bad_frames
         .iter()
@@ -180,19 +209,18 @@ fn segment_problems(stopped: &Stopped, facts: &SegmentFacts) -> Vec<Problem> {
         })
         .collect();
     if facts.side_file == SideFile::Damaged {
-        let side = stopped.relative(&table_path(&wal, facts.seq));
+        let side = stopped.relative(&table_path(dir, facts.seq));
         problems.push(whole_file(side, "it is not the table of its segment".into(), Remedy::SetAside));
     }
     problems
 }
 
-fn log_problems(stopped: &Stopped, report: &RecoveryReport, segments: &[SegmentFacts]) -> Vec<Problem> {
-    let wal = stopped.wal_dir();
+fn log_problems(stopped: &Stopped, dir: &Path, report: &RecoveryReport, segments: &[SegmentFacts]) -> Vec<Problem> {
     let mut problems: Vec<Problem> = report
         .corrupt
         .iter()
         .map(|range| Problem {
-            file: stopped.relative(&segment_path(&wal, range.segment)),
+            file: stopped.relative(&segment_path(dir, range.segment)),
             offsets: range.offsets.clone(),
             frames: range.frames.clone(),
             records: Vec::new(),
@@ -204,7 +232,7 @@ fn log_problems(stopped: &Stopped, report: &RecoveryReport, segments: &[SegmentF
     let last = segments.iter().rfind(|facts| facts.state != SegmentState::Unused);
     if let Some(last) = last.filter(|_| report.torn_bytes_dropped > 0) {
         problems.push(Problem {
-            file: stopped.relative(&segment_path(&wal, last.seq)),
+            file: stopped.relative(&segment_path(dir, last.seq)),
             offsets: last.end_offset..last.end_offset + report.torn_bytes_dropped,
             frames: Vec::new(),
             records: Vec::new(),

@@ -15,7 +15,7 @@ pub mod open;
 pub use commit::{Commit, CommitError, Committed};
 pub use lock::LockError;
 pub(crate) use open::make_directory;
-pub use open::{IndexKind, OpenError, Opened, Options, Store, WAL_DIRECTORY, reserve};
+pub use open::{ARCHIVE_DIRECTORY, IndexKind, OpenError, Opened, Options, Store, WAL_DIRECTORY, reserve};
 
 #[cfg(test)]
 mod store_tests;

@@ -35,6 +35,8 @@ use std::{
 
 /// The log's directory inside the data directory.
 pub const WAL_DIRECTORY: &str = "wal";
+/// A second log, of what is old.
+pub const ARCHIVE_DIRECTORY: &str = "archive";
 
 /// Which index stands behind [`IndexStore`].
 #[derive(Clone, Debug)]

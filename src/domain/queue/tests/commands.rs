@@ -7,7 +7,7 @@ use crate::{
         time::Timestamp,
     },
     domain::queue::{
-        Accept, AcceptDecision, Queue, Receive, Send, SendDecision,
+        Accept, AcceptDecision, Queue, Receive, Send, SendDecision, StoredMessage,
         event::Event,
         settings::{Fifo, Kind, Scope, Settings},
     },
@@ -74,6 +74,12 @@ pub(super) enum Command {
     Relocate {
         count: usize,
     },
+    /// The first so many messages get entries in the archive, and of those of the last time the queue hears.
+    Archive {
+        count: usize,
+    },
+    /// The archive hears what has become of its messages.
+    TellArchive,
 }
 
 #[derive(Clone, Debug)]
@@ -142,6 +148,8 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (0..3u8).prop_map(|back| Command::CancelRedrive { back }),
         4 => (1..50usize).prop_map(|budget| Command::StepRedrive { budget }),
         3 => (1..50usize).prop_map(|count| Command::Relocate { count }),
+        4 => (1..50usize).prop_map(|count| Command::Archive { count }),
+        3 => Just(Command::TellArchive),
     ]
 }
 
@@ -155,6 +163,43 @@ pub(super) struct Around {
     handles: Vec<(MessageSeq, LeaseId)>,
     sources: BTreeMap<u8, u64>,
     redrives: u8,
+    pub(super) archive: Archive,
+}
+
+/// The archive of one queue, and what it and the queue have not heard of each other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Archive {
+    pub(super) entries: Vec<Entry>,
+    written: Vec<(StoredMessage, Location)>,
+    /// Messages that something happened to, and where the log says so.
+    pub(super) changes: Vec<(Lsn, MessageSeq)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Entry {
+    Message(StoredMessage, Location),
+    State(StoredMessage),
+    Gone(MessageSeq),
+}
+
+impl Archive {
+    fn write(&mut self, messages: Vec<StoredMessage>) {
+        for message in messages {
+            let to = Location { lsn: Lsn(self.entries.len() as u64).in_archive(), offset: 72, len: 1 };
+            self.entries.push(Entry::Message(message.clone(), to));
+            self.written.push((message, to));
+        }
+    }
+
+    pub(super) fn handed_over(&self) -> usize {
+        self.written.first().map_or(self.entries.len(), |(_, to)| to.lsn.of_archive().0 as usize)
+    }
+
+    fn hear(&mut self, queue: &Queue) {
+        for (_, seq) in std::mem::take(&mut self.changes) {
+            self.entries.push(queue.stored_message(seq).map_or(Entry::Gone(seq), Entry::State));
+        }
+    }
 }
 
 impl Around {
@@ -167,6 +212,7 @@ impl Around {
             handles: Vec::new(),
             sources: BTreeMap::new(),
             redrives: 0,
+            archive: Archive::default(),
         }
     }
 
@@ -350,9 +396,21 @@ fn decide(queue: &Queue, around: &mut Around, command: &Command) -> Outcome {
             outcome(Ok::<_, ()>(queue.redrive_step(now, transfer, *budget, &|_| true)), Vec::clone)
         }
         Command::Relocate { count } => {
-            let standing = queue.standing_below(Lsn(u64::MAX), MessageSeq(0), *count);
-            let events = standing.into_iter().filter_map(|(seq, at)| queue.relocate(seq, at));
+            let standing = queue.standing_below(Lsn(u64::MAX >> 1), MessageSeq(0), *count);
+            let events = standing.into_iter().filter_map(|message| queue.relocate(message.seq, message.location));
             Outcome { answer: String::new(), events: events.collect() }
+        }
+        Command::Archive { count } => {
+            let written = std::mem::take(&mut around.archive.written);
+            let events = written.iter().map(|(message, to)| queue.archive(message, *to)).collect();
+            // Now and then something in the archive moves up there.
+            let below = if count % 4 == 0 { Lsn(u64::MAX) } else { Lsn(u64::MAX >> 1) };
+            around.archive.write(queue.standing_below(below, MessageSeq(0), *count));
+            Outcome { answer: String::new(), events }
+        }
+        Command::TellArchive => {
+            around.archive.hear(queue);
+            Outcome { answer: String::new(), events: Vec::new() }
         }
     }
 }

@@ -118,7 +118,7 @@ fn expect(model: &mut Model, around: &mut Around, settings: &mut Settings, comma
         }
         Command::CancelRedrive { back } => format!("{:?}", model.cancel_redrive(now, around.redrive(*back))),
         // Nobody sees where a message stands.
-        Command::Relocate { .. } => String::new(),
+        Command::Relocate { .. } | Command::Archive { .. } | Command::TellArchive => String::new(),
         Command::StepRedrive { budget } => {
             format!("{:?}", Ok::<_, ()>(model.redrive_step(now, transfer, *budget)))
         }

@@ -226,6 +226,7 @@ impl World {
                 RedriveOutcome::Failed { why } => format!("failed: {why}"),
             },
             Event::Relocated(stored) => name(&stored.seq),
+            Event::Archived { seq, .. } => name(seq),
             Event::Deleted { .. } | Event::Purged { .. } | Event::SettingsChanged(_) | Event::Sent(_) => "ok".into(),
             Event::RedriveStarted(started) => format!("{} to move", started.messages_to_move),
         };
