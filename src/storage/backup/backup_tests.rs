@@ -14,11 +14,13 @@ use crate::{
             Io as _,
             sim::{Fault, SimDisk},
         },
-        log::{FrameBuilder, LocalLog, LogHost, LogOptions, LogStore as _, LogWriter, ReplayFrom, examine},
+        log::{
+            FrameBuilder, LocalLog, LogHost, LogOptions, LogStore as _, LogWriter, ReplayFrom, ReplayedFrame, examine,
+        },
         store::{IndexKind, Options, Store, WAL_DIRECTORY},
     },
 };
-use std::{ops::ControlFlow, path::Path, sync::Arc};
+use std::{collections::BTreeSet, ops::ControlFlow, path::Path, sync::Arc};
 
 const DATA: &str = "/data";
 pub(super) const BACKUPS: &str = "/backups";
@@ -45,6 +47,7 @@ impl Entropy for Counter {
 /// A store with a log, open.
 pub(super) struct World {
     pub(super) disk: SimDisk,
+    dir: &'static Path,
     log: LocalLog,
     writer: Box<dyn LogWriter>,
     _store: Store,
@@ -52,8 +55,12 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
-        let disk = SimDisk::new(seed);
-        let io = Arc::new(disk.clone());
+        Self::open(SimDisk::new(seed), DATA, 100)
+    }
+
+    /// The store in this directory; what is drawn goes on from `random`.
+    fn open(disk: SimDisk, dir: &'static str, random: u8) -> Self {
+        let (io, dir) = (Arc::new(disk.clone()), Path::new(dir));
         let options = Options {
             index: IndexKind::Memory(MemoryDisk::default()),
             pid: 1,
@@ -62,14 +69,14 @@ impl World {
             partition_count: 1,
             entropy: &mut Counter(0),
         };
-        let opened = Store::open(io.clone(), Path::new(DATA), options).unwrap();
-        let host = LogHost { io, clock: Arc::new(Still), entropy: Box::new(Counter(100)), fatal: Box::new(|_| {}) };
+        let opened = Store::open(io.clone(), dir, options).unwrap();
+        let host = LogHost { io, clock: Arc::new(Still), entropy: Box::new(Counter(random)), fatal: Box::new(|_| {}) };
         let options = LogOptions { segment_bytes: 64 << 10, ..LogOptions::small() };
-        let wal = Path::new(DATA).join(WAL_DIRECTORY);
+        let wal = dir.join(WAL_DIRECTORY);
         let uuid = opened.identity.uuid.into_bytes();
         let (log, _) = LocalLog::open(host, &wal, uuid, &options, &ReplayFrom::default(), &mut |_| {}).unwrap();
         let writer = log.acquire(P).unwrap();
-        Self { disk, log, writer, _store: opened.store }
+        Self { disk, dir, log, writer, _store: opened.store }
     }
 
     /// Appends frames; says the last one's LSN.
@@ -78,7 +85,8 @@ impl World {
         for _ in 0..count {
             lsn = self.writer.next_lsn();
             let mut frame = FrameBuilder::new(P, self.writer.epoch(), lsn, Timestamp(lsn.0));
-            frame.push(1, 7, lsn.0, |header| header.extend_from_slice(b"head"), &[7; 12 << 10]);
+            let body = vec![letter(self.dir); 12 << 10];
+            frame.push(1, 7, lsn.0, |header| header.extend_from_slice(b"head"), &body);
             self.writer.append(frame, Box::new(|result| assert!(result.is_ok())));
             while self.log.step() {}
         }
@@ -93,13 +101,27 @@ impl World {
         let pin = self.log.pin().unwrap();
         let source = Source {
             io: &self.disk,
-            data_dir: Path::new(DATA),
+            data_dir: self.dir,
             pin: &pin,
             archive: &|| None,
             now: Timestamp(Still.now().0 + now),
         };
         create(&source, Path::new(BACKUPS), &mut |_| ControlFlow::Continue(()))
     }
+}
+
+/// What the messages of a store in this directory consist of.
+fn letter(dir: &Path) -> u8 {
+    dir.as_os_str().as_encoded_bytes()[1]
+}
+
+fn last_letter(disk: &SimDisk, dir: &Path) -> Option<u8> {
+    let uuid = Identity::read(disk, dir).unwrap().unwrap().uuid.into_bytes();
+    let mut last = None;
+    let mut visit =
+        |frame: ReplayedFrame| last = frame.entries().last().and_then(|(_, entry)| entry.body.last().copied());
+    examine::replay(disk, &dir.join(WAL_DIRECTORY), uuid, 0, &mut visit).unwrap();
+    last
 }
 
 pub(super) fn points(disk: &SimDisk) -> Points {
@@ -145,6 +167,35 @@ fn a_backup_has_what_was_acknowledged_before_it_and_a_later_one_copies_less() {
     assert_eq!(restored(&world.disk, &Wanted::Named(one.name), "/named").unwrap(), Some(first));
     let too_old = restored(&world.disk, &Wanted::At(Timestamp(5)), "/old").unwrap_err();
     assert!(matches!(too_old, BackupError::NoPoint { .. }), "{too_old}");
+}
+
+#[test]
+fn a_store_and_what_was_restored_of_it_share_a_directory_without_harm() {
+    let mut world = World::new(1);
+    world.append(7);
+    world.back_up(0).unwrap();
+    restored(&world.disk, &Wanted::Newest, NEW).unwrap();
+    let disk = world.disk.clone();
+    let mut worlds = [world, World::open(disk.clone(), NEW, 200)];
+    // Both go on with the segment that was in use.
+    let mut taken = Vec::new();
+    for time in 1..=4 {
+        for world in &mut worlds {
+            let last = world.append(4);
+            let created = world.back_up(1000 * time).unwrap();
+            taken.push((created.name, last, letter(world.dir)));
+            assert_eq!(findings(&disk), []);
+        }
+    }
+    let files = disk.files();
+    let sealed = files.iter().filter_map(|path| path.to_str()).filter(|path| path.starts_with("/backups/wal/"));
+    let ids: Vec<&str> = sealed.filter_map(|path| path.split('-').nth(1)).collect();
+    assert!(ids.iter().collect::<BTreeSet<_>>().len() < ids.len(), "no segment went on in both: {files:?}");
+    for (name, last, letter) in taken {
+        let to = format!("/again-{name}");
+        assert_eq!(restored(&disk, &Wanted::Named(name), &to).unwrap(), Some(last));
+        assert_eq!(last_letter(&disk, Path::new(&to)), Some(letter));
+    }
 }
 
 #[test]

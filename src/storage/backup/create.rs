@@ -24,7 +24,7 @@ use crate::{
             extent::{self, CutSegment, extent},
             segment::segment_path,
         },
-        shard,
+        shard::{self, Seal},
         snapshot::{self, Snapshot},
         store::{self, ARCHIVE_DIRECTORY, WAL_DIRECTORY, lock::DirectoryLock},
     },
@@ -255,7 +255,7 @@ impl Run<'_> {
     /// None: the segment went by its age meanwhile.
     fn shard(&mut self, path: &Path, progress: OnProgress<'_>) -> Result<Option<File>, BackupError> {
         let (io, from) = (self.source.io, self.source.data_dir.join(path));
-        let looked = shard::sealed_id(io, &from).and_then(|id| Ok((id, io.open_read(&from)?.len()?)));
+        let looked = shard::seal(io, &from).and_then(|seal| Ok((seal, io.open_read(&from)?.len()?)));
         let (sealed, bytes) = match looked {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             looked => looked.map_err(at("reading", &from))?,
@@ -265,7 +265,7 @@ impl Run<'_> {
         let stem = name.strip_suffix(".seg").unwrap_or(&name);
         let target = path.to_string_lossy().into_owned();
         let copied = match sealed {
-            Some(id) => format!("{SEGMENTS}/{stem}-{id:016x}.seg"),
+            Some(Seal { file_id, crc }) => format!("{SEGMENTS}/{stem}-{file_id:016x}-{crc:08x}.seg"),
             None => format!("{}/{name}", self.name),
         };
         let known = self.before.points.iter().rev().flat_map(|point| &point.manifest.files);
@@ -344,11 +344,11 @@ impl Run<'_> {
         let found = extent(file, segment).map_err(at("reading", &from))?;
         let name = segment_path(Path::new(""), segment.seq).to_string_lossy().into_owned();
         let prefix = if of == WAL_DIRECTORY { String::new() } else { format!("{of}-") };
-        let path = match segment.file_id {
-            Some(id) if segment.sealed && found.damage.is_none() => {
-                format!("{SEGMENTS}/{prefix}{:020}-{id:016x}.wal", segment.seq)
+        let path = match (segment.file_id, segment.last_crc) {
+            (Some(id), Some(crc)) if segment.sealed && found.damage.is_none() => {
+                format!("{SEGMENTS}/{prefix}{:020}-{id:016x}-{crc:08x}.wal", segment.seq)
             }
-            Some(_) | None => format!("{}/{prefix}{name}", self.name),
+            _ => format!("{}/{prefix}{name}", self.name),
         };
         let (crc, bytes) = copy(io, &from, &self.dir.join(&path), found.end_offset, progress)?;
         self.copied_segments += 1;
@@ -357,6 +357,7 @@ impl Run<'_> {
             seq: segment.seq,
             file_id: segment.file_id,
             last_block_seq: segment.last_block_seq,
+            last_crc: segment.last_crc,
             sealed: segment.sealed,
             damage: found.damage,
             file: File { path, target: format!("{of}/{name}"), bytes, crc },

@@ -47,6 +47,9 @@ pub struct Segment {
     /// None: the store could not read the segment's header.
     pub file_id: Option<u64>,
     pub last_block_seq: u64,
+    /// The header's CRC of that block; none where no later segment told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_crc: Option<u32>,
     /// Nothing was written to it any more, so that later restore points may share the copy.
     pub sealed: bool,
     /// What was wrong with it in the store already.
@@ -57,18 +60,20 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Whether this is a copy of all that counts of `wanted`.
+    /// Whether this is a copy of all that counts of `wanted`. The CRC tells apart what became of a segment in two stores that
+    /// were one when it was begun: one of them was restored.
     pub fn is_copy_of(&self, wanted: &CutSegment) -> bool {
-        let known = self.file_id.is_some() && self.file_id == wanted.file_id;
+        let known = self.file_id.is_some() && self.last_crc.is_some();
         known
             && self.sealed
             && self.damage.is_none()
+            && (self.file_id, self.last_crc) == (wanted.file_id, wanted.last_crc)
             && (self.seq, self.last_block_seq) == (wanted.seq, wanted.last_block_seq)
     }
 
     pub fn cut(&self) -> CutSegment {
-        let &Self { seq, file_id, last_block_seq, sealed, .. } = self;
-        CutSegment { seq, file_id, last_block_seq, sealed, file_bytes: self.file.bytes }
+        let &Self { seq, file_id, last_block_seq, last_crc, sealed, .. } = self;
+        CutSegment { seq, file_id, last_block_seq, last_crc, sealed, file_bytes: self.file.bytes }
     }
 }
 
@@ -141,4 +146,36 @@ fn is_inside(path: &str) -> bool {
 /// The manifest of the restore point `name`.
 pub fn path_of(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}{SUFFIX}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_of_the_same_blocks() {
+        let cut = CutSegment {
+            seq: 3,
+            file_id: Some(1),
+            last_block_seq: 9,
+            last_crc: Some(7),
+            file_bytes: 4096,
+            sealed: true,
+        };
+        let CutSegment { seq, file_id, last_block_seq, last_crc, sealed, file_bytes: bytes } = cut;
+        let file = File { path: "wal/3".to_owned(), target: "wal/3".to_owned(), bytes, crc: 0 };
+        let copy = Segment { seq, file_id, last_block_seq, last_crc, sealed, damage: None, file };
+        assert!(copy.is_copy_of(&cut));
+        for other in [
+            CutSegment { seq: 4, ..cut.clone() },
+            CutSegment { file_id: Some(2), ..cut.clone() },
+            CutSegment { last_block_seq: 10, ..cut.clone() },
+            CutSegment { last_crc: Some(8), ..cut.clone() },
+            CutSegment { last_crc: None, ..cut.clone() },
+        ] {
+            assert!(!copy.is_copy_of(&other), "{other:?}");
+        }
+        assert!(!Segment { last_crc: None, ..copy.clone() }.is_copy_of(&CutSegment { last_crc: None, ..cut.clone() }));
+        assert!(!Segment { damage: Some("it".to_owned()), ..copy }.is_copy_of(&cut));
+    }
 }

@@ -16,6 +16,8 @@ pub struct CutSegment {
     pub file_id: Option<u64>,
     /// The last block that counts.
     pub last_block_seq: u64,
+    /// The header's CRC of that block, which stands for all blocks up to there. None: no later segment tells.
+    pub last_crc: Option<u32>,
     /// Length of the file.
     pub file_bytes: u64,
     /// Nothing is written to it any more.
@@ -47,7 +49,7 @@ pub fn cut(
     for seq in seqs.iter().rev() {
         let file = io.open_read(&segment_path(dir, *seq))?;
         let header = read_header(&*file)?.filter(|header| header.store_uuid == store_uuid && header.seq == *seq);
-        let recorded = next.map(|next| next.prev).filter(|prev| prev.seq == *seq).map(|prev| prev.last_block_seq);
+        let recorded = next.map(|next| next.prev).filter(|prev| prev.seq == *seq);
         next = header.filter(|header| header.active).or(next);
         let is_empty = header.is_some_and(|header| !header.active || header.first_block_seq > durable_seq);
         if is_empty && segments.is_empty() {
@@ -56,7 +58,8 @@ pub fn cut(
         segments.push(CutSegment {
             seq: *seq,
             file_id: header.map(|header| header.file_id),
-            last_block_seq: recorded.map_or(durable_seq, |last| last.min(durable_seq)),
+            last_block_seq: recorded.map_or(durable_seq, |prev| prev.last_block_seq.min(durable_seq)),
+            last_crc: recorded.filter(|prev| prev.last_block_seq <= durable_seq).map(|prev| prev.last_crc),
             file_bytes: file.len()?,
             sealed: !segments.is_empty(),
         });

@@ -49,12 +49,21 @@ pub fn segments(io: &dyn Io, data_dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The id of a segment that nothing is written to any more; none of one that is in use, or damaged at either end.
+/// What tells a segment that nothing is written to any more from every other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seal {
+    pub file_id: u64,
+    /// The trailer's, which stands for the times and lengths of all chunks: a store that was restored goes on with the id of a
+    /// segment that was in use.
+    pub crc: u32,
+}
+
+/// The seal of a segment; none of one that is in use, or damaged at either end.
 ///
 /// # Errors
 ///
 /// The file cannot be read.
-pub fn sealed_id(io: &dyn Io, path: &Path) -> io::Result<Option<u64>> {
+pub fn seal(io: &dyn Io, path: &Path) -> io::Result<Option<Seal>> {
     let file = io.open_read(path)?;
     let (mut header, mut trailer) = (vec![0; file::HEADER_BYTES], vec![0; TRAILER_BYTES]);
     let read = file.read_at(&mut header, 0)?;
@@ -62,5 +71,7 @@ pub fn sealed_id(io: &dyn Io, path: &Path) -> io::Result<Option<u64>> {
     let trailer_read = file.read_at(&mut trailer, at)?;
     let id = header.get(..read).and_then(|bytes| FileHeader::decode(bytes).ok()).map(|header| header.file_id);
     let trailer = trailer.get(..trailer_read).unwrap_or_default();
-    Ok(id.filter(|id| Trailer::decode(trailer, *id).is_some()))
+    let id = id.filter(|id| Trailer::decode(trailer, *id).is_some());
+    let crc = trailer.last_chunk().map(|crc| u32::from_le_bytes(*crc));
+    Ok(id.zip(crc).map(|(file_id, crc)| Seal { file_id, crc }))
 }

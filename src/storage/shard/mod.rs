@@ -32,7 +32,7 @@ mod writer;
 
 pub use examine::{Damage, DamageKind, Expected, LostRecords, Part, Record, SegmentFacts, examine};
 pub use file::stream_dir;
-pub use listing::{sealed_id, segments, streams};
+pub use listing::{Seal, seal, segments, streams};
 pub use mend::Mend;
 pub use reader::{Records, ShardReadError, ShardReader};
 pub use recover::{LostChunks, Recovered, Stranger};
