@@ -3,19 +3,13 @@
 
 use super::{
     keeping::{Taken, back_up, check_backups, verify_log},
-    load::{ORDERED, Oracles, PLAIN, Site, check, circulate, trade},
-    machine::{DATA, Machine, TestClock, queue},
+    load::{ORDERED, Oracles, PLAIN, Site, check, circulate, pass_through, trade},
+    machine::{DATA, Machine, TestClock},
     stream::Records,
 };
-use crate::{
-    engine::{
-        definition::QueueOptions,
-        message::{NewMessage, Outcome, ReceiveOptions, SendBatch},
-    },
-    storage::{
-        index::memory::MemoryDisk,
-        io::sim::{Fault, SimDisk},
-    },
+use crate::storage::{
+    index::memory::MemoryDisk,
+    io::sim::{Fault, SimDisk},
 };
 use rand::{SeedableRng as _, rngs::SmallRng};
 use std::{
@@ -25,7 +19,7 @@ use std::{
 };
 
 /// Makes a checkpoint due.
-const CHECKPOINT_DUE: Duration = Duration::from_millis(2);
+pub(super) const CHECKPOINT_DUE: Duration = Duration::from_millis(2);
 
 /// The first and the last segment of the log.
 fn ends(disk: &SimDisk) -> (u64, u64) {
@@ -38,9 +32,8 @@ fn ends(disk: &SimDisk) -> (u64, u64) {
 }
 
 /// Traffic until the segments of now are gone: the log went on, checkpoints came, and what lives moved up.
-async fn pass(site: Site<'_>) -> Option<()> {
+pub(super) async fn pass(site: Site<'_>) -> Option<()> {
     let disk = &site.machine.disk;
-    let traffic = queue(site.engine, "traffic", QueueOptions::default()).await?;
     // The last one may be empty yet.
     let last = ends(disk).1 - 1;
     for _ in 0..5_000 {
@@ -54,13 +47,7 @@ async fn pass(site: Site<'_>) -> Option<()> {
         if has_gone_on {
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
-        let message = NewMessage { body: vec![b'x'; size].into(), size: size as u32, ..NewMessage::default() };
-        let batch = SendBatch { messages: vec![message; 2], sender: "t".into(), producer: None };
-        site.unless_cut(site.engine.send(&traffic, batch).await)?;
-        let options = ReceiveOptions { max_messages: 2, ..ReceiveOptions::default() };
-        let got = site.unless_cut(site.engine.receive(&traffic, options).await)?;
-        let settlements = got.iter().map(|message| (message.receipt, Outcome::Ack)).collect();
-        site.unless_cut(site.engine.settle(&traffic, settlements).await)?;
+        pass_through(site, size).await?;
     }
     assert!(disk.has_crashed(), "the log's old end stays: {} of {last}", ends(disk).0);
     None

@@ -7,15 +7,18 @@ use super::{
     stream,
 };
 use crate::{
-    engine::{backup::BackupStep, options::EngineOptions},
+    engine::{backup::BackupStep, client::Engine},
     storage::{
         backup::{Finding, Points, points::Wanted, restore, verify},
-        index::memory::MemoryDisk,
         io::sim::SimDisk,
-        store::IndexKind,
     },
 };
-use std::{collections::BTreeMap, ops::ControlFlow, path::Path, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
 
 const BACKUPS: &str = "/backups";
 const RESTORED: &str = "/restored";
@@ -84,14 +87,20 @@ pub(super) async fn check_backups(
     for taken in taken {
         points.find(&Wanted::Named(taken.name.clone())).expect("what was reported complete is listed");
     }
-    let point = points.find(&Wanted::Named(wanted.name.clone())).expect("it is listed");
-    let done = restore(&machine.disk, &points.dir, point, Path::new(RESTORED), &mut |_| ControlFlow::Continue(()));
-    assert_eq!(done.expect("restored").lost, Vec::<String>::new(), "{what}");
-    let index = IndexKind::Memory(MemoryDisk::default());
-    let options = EngineOptions { data_dir: RESTORED.into(), index, ..machine.options() };
-    let engine = machine.start_with(&options).expect("a restored store opens");
     let what = format!("{what}, backup {} of {}", chosen + 1, taken.len());
-    check(machine, &engine, &wanted.windows, &what).await;
+    let engine = go_back(machine, wanted, RESTORED.into(), &what).await;
     stream::check(&engine, &records.as_known(&wanted.known), &what).await;
     engine.close();
+}
+
+/// Makes a store of a backup in a new directory, which the machine goes on with; it has what it should.
+pub(super) async fn go_back(machine: &mut Machine, wanted: &Taken, to: PathBuf, what: &str) -> Engine {
+    let points = Points::read(&machine.disk, Path::new(BACKUPS)).expect("there are backups");
+    let point = points.find(&Wanted::Named(wanted.name.clone())).expect("it is listed");
+    let done = restore(&machine.disk, &points.dir, point, &to, &mut |_| ControlFlow::Continue(()));
+    assert_eq!(done.expect("restored").lost, Vec::<String>::new(), "{what}");
+    machine.moves_to(to);
+    let engine = machine.start().expect("a restored store opens");
+    check(machine, &engine, &wanted.windows, what).await;
+    engine
 }

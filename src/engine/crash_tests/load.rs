@@ -244,10 +244,27 @@ pub(super) async fn produce(
     Some(())
 }
 
+/// Two messages of that size that are sent, received and deleted, and so leave nothing.
+pub(super) async fn pass_through(site: Site<'_>, size: usize) -> Option<()> {
+    let traffic = queue(site.engine, "traffic", QueueOptions::default()).await?;
+    let message = NewMessage { body: vec![b'x'; size].into(), size: size as u32, ..NewMessage::default() };
+    site.send_all(&traffic, batch(vec![message; 2])).await?;
+    let options = ReceiveOptions { max_messages: 2, ..ReceiveOptions::default() };
+    let got = site.unless_cut(site.engine.receive(&traffic, options).await)?;
+    let settlements = got.iter().map(|message| (message.receipt, Outcome::Ack)).collect();
+    site.unless_cut(site.engine.settle(&traffic, settlements).await)?;
+    Some(())
+}
+
 /// A queue whose messages become dead letters at their second receive, and the queue they go to.
 async fn poisoned(engine: &Engine) -> Option<[Arc<QueueDefinition>; 2]> {
+    with_dead_letters(engine, 1).await
+}
+
+/// The same with another number of receives before that.
+pub(super) async fn with_dead_letters(engine: &Engine, max_receive_count: u32) -> Option<[Arc<QueueDefinition>; 2]> {
     let dead = queue(engine, "dead", QueueOptions::default()).await?;
-    let dead_letter = Some(DeadLetterPolicy { queue: path("dead"), max_receive_count: 1 });
+    let dead_letter = Some(DeadLetterPolicy { queue: path("dead"), max_receive_count });
     let work = queue(engine, "work", QueueOptions { dead_letter, ..QueueOptions::default() }).await?;
     Some([work, dead])
 }
@@ -287,6 +304,24 @@ async fn redrive(site: Site<'_>, work: &QueueDefinition, dead: &QueueDefinition,
             }
         }
         _ => {}
+    }
+}
+
+impl Oracles {
+    /// Nothing is known of the queues any more but what is in them.
+    pub(super) async fn start_over(&self, engine: &Engine) {
+        for name in self.0.keys().filter(|name| **name != MOVING) {
+            let queue = queue(engine, name, options(name)).await.expect("the queue is there");
+            let there = present(engine, &queue).await;
+            let known = self.of(name).of_what_is_there(&there);
+            *self.of(name) = known;
+        }
+        let [work, dead] = poisoned(engine).await.expect("the queues are there");
+        let mut there = [present(engine, &work).await, present(engine, &dead).await].concat();
+        there.sort();
+        there.dedup();
+        let known = self.of(MOVING).of_what_is_there(&there);
+        *self.of(MOVING) = known;
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
 };
 use rand::{Rng as _, RngCore as _, SeedableRng as _, rngs::SmallRng};
 use std::{
-    path::Path,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -68,6 +68,8 @@ pub(in crate::engine) struct Machine {
     pub(in crate::engine) disk: SimDisk,
     pub(in crate::engine) index: MemoryDisk,
     pub(in crate::engine) clock: Arc<TestClock>,
+    /// Where the store is.
+    pub(in crate::engine) data: PathBuf,
     /// How the index was at earlier moments.
     copies: Vec<MemoryDisk>,
     seed: u64,
@@ -79,7 +81,16 @@ pub(in crate::engine) struct Machine {
 impl Machine {
     pub(in crate::engine) fn new(seed: u64, clock: TestClock, index: MemoryDisk) -> Self {
         let disk = SimDisk::new(seed);
-        Self { disk, index, clock: Arc::new(clock), copies: Vec::new(), seed, lives: 0, surprises: Arc::default() }
+        Self {
+            disk,
+            index,
+            clock: Arc::new(clock),
+            data: DATA.into(),
+            copies: Vec::new(),
+            seed,
+            lives: 0,
+            surprises: Arc::default(),
+        }
     }
 
     /// Another machine in the same state, for trying several ends of one beginning.
@@ -88,6 +99,7 @@ impl Machine {
             disk: self.disk.fork(),
             index: self.index.copy(),
             clock: Arc::clone(&self.clock),
+            data: self.data.clone(),
             copies: Vec::new(),
             seed: self.seed,
             lives: self.lives,
@@ -98,7 +110,7 @@ impl Machine {
     /// Everything is small and happens all the time: segments, checkpoints, the evacuation of all that lives.
     pub(in crate::engine) fn options(&self) -> EngineOptions {
         EngineOptions {
-            data_dir: DATA.into(),
+            data_dir: self.data.clone(),
             region: region(),
             partitions: 4,
             in_flight_max: 120_000,
@@ -188,6 +200,13 @@ impl Machine {
         assert!(surprises.is_empty(), "seed {}: {surprises:?}", self.seed);
     }
 
+    /// Goes on with the store in another directory, which has no index yet.
+    pub(in crate::engine) fn moves_to(&mut self, data: PathBuf) {
+        self.data = data;
+        self.index.erase();
+        self.copies.clear();
+    }
+
     /// Harms the index between two lives, or leaves it alone.
     pub(in crate::engine) fn harm_index(&mut self, random: &mut SmallRng) {
         let pages = self.index.pages();
@@ -204,10 +223,10 @@ impl Machine {
 
     /// Damages the newest snapshot when there is an older one: a start goes back to that.
     pub(in crate::engine) fn harm_snapshot(&self) {
-        let generations = snapshot::generations(&self.disk, Path::new(DATA)).expect("listed");
+        let generations = snapshot::generations(&self.disk, &self.data).expect("listed");
         if let [.., _, newest] = generations.as_slice() {
             // A name whose file a power cut left empty is damaged already.
-            self.disk.damage(&snapshot::path_of(Path::new(DATA), *newest), |bytes| {
+            self.disk.damage(&snapshot::path_of(&self.data, *newest), |bytes| {
                 bytes.iter_mut().skip(40).take(1).for_each(|byte| *byte ^= 1);
             });
         }

@@ -9,6 +9,7 @@
 //! | `keeping` | operators: backups, and checks of the storage |
 //! | `leases` | tables of leases, on a machine of their own |
 //! | `random` | power cuts at random calls, several in a row, from a seed |
+//! | `chains` | lives in a row whose traps only a later one falls into: an index ahead of its snapshot, and lost; restores |
 //! | `every_call` | one script, and a power cut at each of its calls |
 //!
 //! A seed decides what is done and at which call the power goes. It does not decide which of the engine's threads comes
@@ -18,6 +19,7 @@
 //! `FOREBAY_CRASH_SEEDS=10000` runs that many seeds instead of the usual ones, `FOREBAY_CRASH_SEEDS=17..18` seed 17. With
 //! `RUST_LOG=warn` the engines say what they find.
 
+mod chains;
 mod every_call;
 mod keeping;
 mod leases;

@@ -22,6 +22,12 @@ pub(super) struct Oracle {
 pub(super) struct Purge(BTreeSet<String>);
 
 impl Oracle {
+    /// What is known when nothing is but what is there; the names that were used stay used.
+    pub(super) fn of_what_is_there(&self, present: &[String]) -> Self {
+        let all: BTreeSet<String> = present.iter().cloned().collect();
+        Self { next: self.next, begun: all.clone(), sent: all, not_before: self.not_before.clone(), ..Self::default() }
+    }
+
     /// Names for messages that are about to be sent.
     pub(super) fn begin(&mut self, count: usize) -> Vec<String> {
         let names: Vec<String> = (self.next..).take(count).map(|number| format!("{number:08}")).collect();

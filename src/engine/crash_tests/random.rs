@@ -21,7 +21,7 @@ const LIVES: usize = 4;
 const AT_ONCE: usize = 4;
 
 /// Says in which trial a panic came.
-struct Trial(u64);
+pub(super) struct Trial(pub(super) u64);
 
 impl Drop for Trial {
     fn drop(&mut self) {
@@ -40,7 +40,7 @@ struct Told {
     records: Mutex<stream::Records>,
 }
 
-async fn when(wanted: bool, work: impl Future<Output = Option<()>>) -> Option<()> {
+pub(super) async fn when(wanted: bool, work: impl Future<Output = Option<()>>) -> Option<()> {
     if wanted { work.await } else { None }
 }
 
@@ -118,20 +118,21 @@ async fn trial(seed: u64) {
 }
 
 /// `FOREBAY_CRASH_SEEDS`: how many, or from where to where.
-fn seeds() -> Range<u64> {
-    let Ok(wanted) = std::env::var("FOREBAY_CRASH_SEEDS") else { return 0..SEEDS };
+fn seeds(usual: u64) -> Range<u64> {
+    let Ok(wanted) = std::env::var("FOREBAY_CRASH_SEEDS") else { return 0..usual };
     let number = |text: &str| text.parse().expect("FOREBAY_CRASH_SEEDS is a number, or two with .. between them");
     wanted.split_once("..").map_or_else(|| 0..number(&wanted), |(from, to)| number(from)..number(to))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn power_cuts_at_any_call_lose_nothing_and_bring_nothing_back() {
+/// Tries so many seeds, or those that are asked for.
+pub(super) async fn in_trials<T: Future<Output = ()> + Send + 'static>(usual: u64, trial: impl Fn(u64) -> T) {
     if std::env::var("RUST_LOG").is_ok() {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).init();
+        // The other test may have been first.
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).try_init();
     }
     let mut running = JoinSet::new();
-    for seed in seeds() {
+    for seed in seeds(usual) {
         running.spawn(trial(seed));
         if running.len() >= AT_ONCE {
             running.join_next().await.expect("one runs").expect("a trial passes");
@@ -143,4 +144,9 @@ async fn power_cuts_at_any_call_lose_nothing_and_bring_nothing_back() {
     while let Some(done) = running.join_next().await {
         done.expect("a trial passes");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn power_cuts_at_any_call_lose_nothing_and_bring_nothing_back() {
+    in_trials(SEEDS, trial).await;
 }

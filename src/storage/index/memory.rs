@@ -1,7 +1,7 @@
 //! The index in memory, over a disk that keeps what was synced: for tests of what is built on an index, with crashes.
 
 use super::{IndexError, IndexMark, IndexPosition, IndexState, IndexStore, page};
-use crate::base::id::QueueId;
+use crate::{base::id::QueueId, storage::io::sim::SimDisk};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,6 +20,8 @@ struct Kept {
     rewritten_every: u64,
     /// Every write fails.
     broken: bool,
+    /// The power of the machine goes behind so many more syncs.
+    cut: Option<(u64, SimDisk)>,
 }
 
 /// A generation as of its last sync.
@@ -43,7 +45,7 @@ impl MemoryDisk {
 
     /// Another disk with the same index, which stays as it is.
     pub fn copy(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.lock().clone())))
+        Self(Arc::new(Mutex::new(Kept { cut: None, ..self.lock().clone() })))
     }
 
     /// Puts the index of a copy in place of this one.
@@ -60,6 +62,11 @@ impl MemoryDisk {
     /// From now on every write fails, or no longer.
     pub fn set_broken(&self, broken: bool) {
         self.lock().broken = broken;
+    }
+
+    /// The power of `disk` goes right behind the `syncs`th sync from now on.
+    pub fn cut_behind_sync(&self, syncs: u64, disk: &SimDisk) {
+        self.lock().cut = Some((syncs, disk.clone()));
     }
 
     /// Flips the lowest bit of the last byte of a page; returns whether the page is there.
@@ -182,6 +189,12 @@ impl IndexStore for MemoryIndex {
         let synced = kept.generations.entry(self.generation).or_default();
         synced.mark = self.mark;
         synced.pages.clone_from(&self.pages);
+        if let Some((syncs, disk)) = &mut kept.cut {
+            *syncs = syncs.saturating_sub(1);
+            if *syncs == 0 {
+                disk.crash();
+            }
+        }
         Ok(self.mark)
     }
 

@@ -8,6 +8,7 @@ use crate::storage::io::{DirEntry, Io, IoFile, Space};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     hash::{DefaultHasher, Hash, Hasher as _},
     io,
     path::{Path, PathBuf},
@@ -64,6 +65,8 @@ struct State {
     history: u64,
     faults: BTreeMap<u64, Fault>,
     sync_faults: BTreeMap<u64, Fault>,
+    /// The power goes behind so many more syncs of files at or below a path.
+    cut: Option<(PathBuf, u64)>,
     crashed: bool,
     capacity: u64,
     /// Inodes whose advisory lock a handle has.
@@ -76,6 +79,12 @@ pub struct SimDisk {
     state: Arc<Mutex<State>>,
     held: Arc<Held>,
     seed: u64,
+}
+
+impl fmt::Debug for SimDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimDisk").field("seed", &self.seed).finish_non_exhaustive()
+    }
 }
 
 /// What programs hold at the moment.
@@ -132,6 +141,7 @@ impl SimDisk {
             history: 0,
             faults: BTreeMap::new(),
             sync_faults: BTreeMap::new(),
+            cut: None,
             crashed: false,
             capacity,
             locks: BTreeSet::new(),
@@ -185,6 +195,11 @@ impl SimDisk {
     /// Makes the sync with this number go wrong.
     pub fn fault_at_sync(&self, sync: u64, fault: Fault) {
         self.with(|state| state.sync_faults.insert(sync, fault));
+    }
+
+    /// Cuts the power right behind the `syncs`th sync from now on of a file at or below `path`.
+    pub fn cut_behind_sync(&self, path: &Path, syncs: u64) {
+        self.with(|state| state.cut = Some((path.to_owned(), syncs)));
     }
 
     pub fn set_capacity(&self, bytes: u64) {
@@ -326,6 +341,15 @@ impl State {
         self.names.seen.values().filter_map(linked).sum()
     }
 
+    fn count_to_cut(&mut self, id: u64) {
+        let Some((path, syncs)) = &mut self.cut else { return };
+        let is_file = |(name, node): (&PathBuf, &Node)| *node == Node::File(id) && name.starts_with(&path);
+        if self.names.seen.iter().any(is_file) {
+            *syncs = syncs.saturating_sub(1);
+            self.crashed |= *syncs == 0;
+        }
+    }
+
     fn inode(&mut self, id: u64) -> io::Result<&mut Inode> {
         self.inodes.get_mut(&id).ok_or_else(|| io::Error::other("the inode is gone"))
     }
@@ -460,6 +484,7 @@ impl IoFile for SimFile {
     fn sync(&self) -> io::Result<()> {
         let result = self.disk.call_or_sync(("sync", self.inode), true, |state| {
             state.inode(self.inode)?.sync();
+            state.count_to_cut(self.inode);
             Ok(())
         });
         if result.is_err() && !self.disk.has_crashed() {
