@@ -1,6 +1,6 @@
 //! Opens a copy of the fixture and looks at everything.
 
-use super::{BACKUP, DATA, KEY_ID, KEY_SECRET, LOOKED_AT, MADE, RECEIPT, fixture, packed, start};
+use super::{BACKUP, DATA, KEY_ID, KEY_SECRET, LOOKED_AT, MADE, RECEIPT, fixture, packed, start, streams};
 use crate::{
     base::time::Timestamp,
     engine::{
@@ -12,10 +12,10 @@ use crate::{
     storage::{
         backup::{self, Points, points::Wanted},
         io::SysIo,
-        offline::Stopped,
+        offline::{Filter, Row, Stopped, Which},
     },
 };
-use std::{fs, ops::ControlFlow, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fs, ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 
 fn unpacked() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("tempdir");
@@ -71,6 +71,7 @@ async fn check_common(engine: &Engine) {
 async fn check_killed(engine: &Engine) {
     use MessageState::{Delayed, InFlight, Visible};
     check_common(engine).await;
+    streams::check_killed(engine).await;
     let seen = |body: &str, state, count| (body.to_owned(), state, count);
     assert_eq!(
         shown(engine, "orders").await,
@@ -117,15 +118,32 @@ async fn a_store_of_version_1_opens_with_everything_in_it_and_goes_on() {
     engine.close();
 }
 
+fn kinds_in_archive(stopped: &Stopped) -> BTreeSet<u8> {
+    let mut kinds = BTreeSet::new();
+    let mut note = |row| {
+        if let Row::Entry(entry) = row {
+            kinds.insert(entry.kind);
+        }
+        ControlFlow::Continue(())
+    };
+    stopped.dump(&Filter { which: Which::Archive, ..Filter::default() }, &mut note, &mut |_| {}).expect("dumped");
+    kinds
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_version_1_is_sound_and_opens_without_its_index() {
     let whole = unpacked();
     let dir = whole.path().join(DATA);
-    assert!(!dir.join("wal/00000000000000000001.wal").exists(), "what it held was evacuated");
+    assert!(!dir.join("wal/00000000000000000001.wal").exists(), "what it held was archived");
+    assert!(dir.join("archive/00000000000000000001.wal").exists());
+    let (sealed, others) = streams::segments(&dir);
+    assert!(sealed > 2 && others > 0, "{sealed} sealed segments of the stream, {others} others");
     let stopped = Stopped::open(Arc::new(SysIo), &dir, 1).expect("a store");
     let found = stopped.verify(&mut |_| {}).expect("verifies");
     assert_eq!(found.problems, vec![]);
     assert!(found.entries > 20 && found.index_pages > 0 && !found.clean_shutdown, "{found:?}");
+    // Messages, what became of one, and that one is gone.
+    assert_eq!(kinds_in_archive(&stopped), [15, 17, 18].into());
     drop(stopped);
     fs::remove_dir_all(dir.join("index")).expect("removed");
     let engine = start(&dir, LOOKED_AT);
@@ -146,6 +164,7 @@ async fn a_backup_of_version_1_is_restored() {
     check_keys(&dir);
     let engine = start(&dir, LOOKED_AT);
     check_common(&engine).await;
+    streams::check_backup(&engine).await;
     let jobs: Vec<String> = shown(&engine, "jobs.fifo").await.into_iter().map(|(body, ..)| body).collect();
     assert_eq!(jobs, ["1", "2", "3", "4"], "none was taken yet");
     assert!(engine.find_queue(&path("brief")).is_err(), "it was made later");

@@ -1,6 +1,6 @@
 //! Makes the fixture: three lives of an engine, the last one copied in the middle.
 
-use super::{BACKUP, DATA, KEY_ID, KEY_SECRET, MADE, RECEIPT, fixture, packed, start};
+use super::{BACKUP, DATA, KEY_ID, KEY_SECRET, MADE, RECEIPT, fixture, packed, start, streams};
 use crate::{
     base::{name::AccountId, secret::Secret},
     domain::queue::settings::Fifo,
@@ -32,7 +32,8 @@ async fn the_fixture_is_made_when_it_is_asked_for() {
     write_keys(dir);
     let engine = start(dir, MADE);
     create_queues(&engine).await;
-    evacuate(&engine, dir).await;
+    streams::make(&engine).await;
+    archive(&engine, dir).await;
     engine.close();
     let engine = start(dir, MADE);
     fill(&engine).await;
@@ -40,6 +41,7 @@ async fn the_fixture_is_made_when_it_is_asked_for() {
     engine.close();
     let engine = start(dir, MADE);
     let receipt = go_on(&engine).await;
+    streams::go_on(&engine).await;
     copy(dir, &whole.path().join(DATA));
     engine.close();
     fs::write(whole.path().join(RECEIPT), receipt).expect("written");
@@ -75,12 +77,26 @@ async fn create_queues(engine: &Engine) {
     queue(engine, "traffic", long).await;
 }
 
-/// A message of the beginning moves up the log, and the segment it stood in goes.
-async fn evacuate(engine: &Engine, dir: &Path) {
+/// Messages of the beginning move to the archive, and it hears what becomes of them.
+async fn archive(engine: &Engine, dir: &Path) {
     let orders = engine.find_queue(&path("orders")).expect("made");
-    send(engine, &orders, &["old"], None).await;
-    let got = receive(engine, &orders, 1).await;
-    settle(engine, "orders", &got, Outcome::Nack { delay: Duration::ZERO, keep_receive_count: false }).await;
+    send(engine, &orders, &["old", "older"], None).await;
+    pass(engine, dir).await;
+    let got = receive(engine, &orders, 2).await;
+    let (old, older): (Vec<_>, Vec<_>) = got.into_iter().partition(|message| message.payload.body == "old");
+    settle(engine, "orders", &old, Outcome::Nack { delay: Duration::ZERO, keep_receive_count: false }).await;
+    settle(engine, "orders", &older, Outcome::Ack).await;
+    pass(engine, dir).await;
+}
+
+/// Traffic until the log's first segments are gone.
+async fn pass(engine: &Engine, dir: &Path) {
+    let oldest = || {
+        let names = fs::read_dir(dir.join("wal")).expect("a log").map(|entry| entry.expect("an entry").file_name());
+        let seqs = names.filter_map(|name| name.to_str()?.strip_suffix(".wal")?.parse::<u64>().ok());
+        seqs.min().expect("a segment")
+    };
+    let before = oldest();
     let traffic = engine.find_queue(&path("traffic")).expect("made");
     let body = "x".repeat(6000);
     for _ in 0..500 {
@@ -88,11 +104,11 @@ async fn evacuate(engine: &Engine, dir: &Path) {
         let got = receive(engine, &traffic, 1).await;
         ack(engine, &traffic, &got).await;
         tokio::time::sleep(Duration::from_millis(5)).await;
-        if !dir.join("wal/00000000000000000001.wal").exists() {
+        if oldest() > before + 2 {
             return;
         }
     }
-    panic!("the first segment stays");
+    panic!("segment {before} stays");
 }
 
 async fn settle(engine: &Engine, name: &str, messages: &[ReceivedMessage], outcome: Outcome) {

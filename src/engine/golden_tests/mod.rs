@@ -8,26 +8,29 @@
 //! | --- | --- |
 //! | [`packed`] | a directory as one file without its zeroes |
 //! | [`make`] | makes the fixture |
+//! | [`streams`] | its stream and its table |
 //! | [`check`] | opens a copy of it and looks at everything |
 
 mod check;
 mod make;
 mod packed;
+mod streams;
 
 use super::{
     client::Engine,
     open::open,
-    options::{EngineHost, EngineOptions},
+    options::{EngineHost, EngineOptions, StreamOptions},
     tests::options,
 };
 use crate::{
     base::time::{Clock, Timestamp},
     runtime::SystemEntropy,
-    storage::{io::SysIo, log::LogOptions},
+    storage::{io::SysIo, log::LogOptions, shard::SegmentRule},
 };
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// When the fixture was made. Time stands still in it, or its messages would be too old by now.
@@ -61,7 +64,10 @@ fn start(dir: &Path, now: Timestamp) -> Engine {
         fatal: Arc::new(|why| panic!("{why}")),
     };
     let log = LogOptions { segment_bytes: 64 << 10, ..options(dir).log };
-    // A checkpoint with every segment, since the clock stands still; everything that lives moves up the log.
-    let options = EngineOptions { partitions: 2, checkpoint_bytes: 1, log_retain_bytes: 0, log, ..options(dir) };
+    let segments = SegmentRule { bytes: 2048, age: Duration::from_secs(3600) };
+    let streams = StreamOptions { segments, chunk_bytes: 200, rounds: 2, ..StreamOptions::default() };
+    // A checkpoint with every segment, since the clock stands still; everything that is old is archived.
+    let options =
+        EngineOptions { partitions: 2, checkpoint_bytes: 1, log_retain_bytes: 0, log, streams, ..options(dir) };
     open(&options, host).unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
 }

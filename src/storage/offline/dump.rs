@@ -67,8 +67,8 @@ pub enum Row {
 }
 
 impl Stopped {
-    /// Hands every row of the log or the archive that the filter accepts to `row`, in its order, until it breaks. What is damaged is
-    /// passed over: `verify` names it.
+    /// Hands every row of the log or the archive that the filter accepts to `row`, in its order, until it breaks. What is
+    /// damaged is passed over: `verify` names it.
     pub fn dump(
         &self,
         filter: &Filter,
