@@ -153,9 +153,9 @@ pub const INLINE_COMMIT_BYTES: usize = 64 << 10;
 pub const BLOCK_BODY_BYTES: usize = 16 << 20;
 /// How many messages, and about how many bytes of them, an evacuation moves in one step.
 pub const RELOCATE_MESSAGES: usize = 256;
+pub const RELOCATE_BYTES: usize = 512 << 10;
 /// Changes of archived messages that the archive hears of at once.
 pub const ARCHIVE_CHANGES: usize = 1024;
-pub const RELOCATE_BYTES: usize = 512 << 10;
 /// How many segments of the log it empties at a time.
 pub const RELOCATE_SEGMENTS: usize = 8;
 /// What an entry takes besides body and attributes, about.

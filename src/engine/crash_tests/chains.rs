@@ -48,17 +48,16 @@ async fn live(site: Site<'_>, taken: &Mutex<Vec<Taken>>, random: &mut SmallRng, 
     let passing = if is_calm { 150 } else { 2 * rounds };
     let rngs: [SmallRng; 4] = std::array::from_fn(|_| SmallRng::seed_from_u64(random.random()));
     let [one, two, moving, pushed] = rngs;
+    // There is no stream here.
+    let no_records = Mutex::default();
     tokio::join!(
         when(plain, trade(site, PLAIN, one, rounds)),
         when(ordered, trade(site, ORDERED, two, rounds)),
         when(moves, circulate(site, moving, rounds)),
         when(is_calm || pushes, push(site, pushed, passing)),
-        when(keeps, back_up(site, taken, &RECORDS)),
+        when(keeps, back_up(site, taken, &no_records)),
     );
 }
-
-/// There is no stream here.
-static RECORDS: Mutex<Records> = Mutex::new(Records::new());
 
 /// Ends a life where something is durable that the rest does not know of yet, or anywhere.
 fn aim(machine: &Machine, random: &mut SmallRng) {

@@ -28,10 +28,6 @@ pub(super) struct Records {
 }
 
 impl Records {
-    pub(super) const fn new() -> Self {
-        Self { by_key: BTreeMap::new(), next: 0 }
-    }
-
     fn begin(&mut self, random: &mut SmallRng) -> (String, String) {
         let (key, text) = (format!("k{}", random.random_range(0..KEYS)), format!("{:08}", self.next));
         self.next += 1;

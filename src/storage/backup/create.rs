@@ -2,8 +2,8 @@
 //!
 //! The order is what makes it consistent: the log is pinned, then snapshot and checkpoint are read, and only then is the
 //! log cut. So the log reaches at least as far as the snapshot, and as far as everything that was acknowledged before
-//! the call. The archive is cut at the
-//! same moment: whatever the log says stands there is in it, and nothing that it heard of later.
+//! the call. The archive is cut at the same moment: whatever the log says stands there is in it, and nothing that it heard
+//! of later.
 
 use super::{
     BackupError, OnProgress, Progress,
