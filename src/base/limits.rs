@@ -146,6 +146,8 @@ pub const PRODUCE_OUTSTANDING_BYTES: u64 = 16 << 20;
 /// What a partition's inbox holds before a call is told to come back.
 pub const INBOX_COMMANDS: usize = 65_536;
 pub const INBOX_BYTES: usize = 64 << 20;
+/// What is recorded of queues whose messages a start still reads, at most: some 200 bytes each.
+pub const LACK_RECORDS_MAX: usize = 500_000;
 /// A partition closes its open frame past this size; one command may exceed it.
 pub const FRAME_SOFT_BYTES: usize = 4 << 20;
 /// A frame up to this size is written by the thread that made it, if the log is idle.

@@ -115,7 +115,8 @@ reasons! {
     ThroughputExceeded = "THROUGHPUT_EXCEEDED", Remedy::RetryAfter(Duration::from_millis(100));
     /// The server has as many connections or calls open as it may.
     TooManyConnections = "TOO_MANY_CONNECTIONS", Remedy::RetryAfter(Duration::from_secs(1));
-    /// The server is starting: it reads its data directory and answers nothing yet. The message tells how far it is.
+    /// The server is starting: it reads its data directory and answers nothing yet; or its index was lost, and it has not read
+    /// the queue's messages yet. The message tells how far it is.
     Starting = "STARTING", Remedy::RetryAfter(Duration::from_secs(1));
     /// The disk is nearly full: nothing that grows is accepted, everything else goes on.
     StorageFull = "STORAGE_FULL", Remedy::RetryAfter(Duration::from_secs(10));

@@ -7,8 +7,9 @@
 
 use super::{
     journal::{self, Archived},
-    open::{OpenError, Rebuilt},
+    open::OpenError,
     options::{EngineHost, EngineOptions},
+    rebuilt::Rebuilt,
 };
 use crate::{
     base::{
@@ -139,6 +140,11 @@ impl Opener {
         let (log, report) = LocalLog::open(host, &self.dir, self.store_uuid, &self.options, from, visit)?;
         Ok((self.archive.opened(log), report))
     }
+
+    /// The same for who wants what is in it.
+    pub(super) fn open_to_read(&self, from: &ReplayFrom, visit: &mut dyn FnMut(ReplayedFrame)) -> Read {
+        Ok(self.open(from, visit)?.1)
+    }
 }
 
 /// A message that the archive has, in a frame that the snapshot does not know of. If it lives, the log says all about it.
@@ -150,11 +156,11 @@ pub(super) struct Late {
     to: Location,
 }
 
-/// Lets the archive tell what it has, to states without messages.
-pub(super) fn restore(opener: &Opener, rebuilt: &mut Rebuilt) -> Result<(RecoveryReport, Vec<Late>), OpenError> {
+/// Lets the archive tell what it has, to states without messages. It is read by `read`, from its oldest segment on.
+pub(super) fn restore(read: impl FnOnce(&ReplayFrom, &mut VisitFrame<'_>) -> Read, rebuilt: &mut Rebuilt) -> Found {
     let (states, snapshots, mut late) = (&mut rebuilt.states, &rebuilt.archive_from.lsns, Vec::new());
     let from = ReplayFrom { durable_seq: rebuilt.archive_from.durable_seq, ..ReplayFrom::default() };
-    let report = each(opener, &from, &mut |partition, to, queue, seq, archived| {
+    let mut visit = |partition, to: Location, queue, seq, archived| {
         let Some(state) = states.get_mut(&partition) else { return };
         // What became of messages is in the log too, or in the snapshot. Without one the archive is all there is.
         let is_late = snapshots.contains_key(&partition) && to.lsn.of_archive() > state.archive.lsn;
@@ -169,14 +175,15 @@ pub(super) fn restore(opener: &Opener, rebuilt: &mut Rebuilt) -> Result<(Recover
             Archived::State(stored) => known.restore_archived_state(&stored),
             Archived::Gone => known.restore_archived_gone(seq),
         }
-    })?;
+    };
+    let report = each(|frames| read(&from, frames), &mut visit)?;
     Ok((report, late))
 }
 
 /// What the archive has in frames behind those that the snapshot knows of.
-pub(super) fn find_late(opener: &Opener, rebuilt: &Rebuilt) -> Result<(RecoveryReport, Vec<Late>), OpenError> {
+pub(super) fn find_late(opener: &Opener, rebuilt: &Rebuilt) -> Found {
     let mut late = Vec::new();
-    let report = each(opener, &rebuilt.archive_from, &mut |partition, to, queue, seq, archived| {
+    let mut visit = |partition, to: Location, queue, seq, archived| {
         // Without a snapshot nobody knows what had been handed over.
         if !rebuilt.archive_from.lsns.contains_key(&partition) {
             return;
@@ -185,7 +192,8 @@ pub(super) fn find_late(opener: &Opener, rebuilt: &Rebuilt) -> Result<(RecoveryR
         if matches!(archived, Archived::Message(_)) && to.lsn.of_archive() > known {
             late.push(Late { partition, queue, seq, to });
         }
-    })?;
+    };
+    let report = each(|frames| opener.open_to_read(&rebuilt.archive_from, frames), &mut visit)?;
     Ok((report, late))
 }
 
@@ -204,11 +212,17 @@ pub(super) fn hand_over(late: &[Late], states: &mut BTreeMap<PartitionId, State>
     states.values_mut().for_each(|state| state.archive.is_replayed());
 }
 
-type Visit<'a> = dyn FnMut(PartitionId, Location, QueueId, MessageSeq, Archived) + 'a;
+type VisitFrame<'a> = dyn FnMut(ReplayedFrame) + 'a;
+type VisitEntry<'a> = dyn FnMut(PartitionId, Location, QueueId, MessageSeq, Archived) + 'a;
+type Read = Result<RecoveryReport, log::OpenError>;
+type Found = Result<(RecoveryReport, Vec<Late>), OpenError>;
 
-fn each(opener: &Opener, from: &ReplayFrom, visit: &mut Visit<'_>) -> Result<RecoveryReport, OpenError> {
+fn each(
+    read: impl FnOnce(&mut VisitFrame<'_>) -> Read,
+    visit: &mut VisitEntry<'_>,
+) -> Result<RecoveryReport, OpenError> {
     let mut failure = None;
-    let mut visit = |frame: ReplayedFrame| {
+    let report = read(&mut |frame: ReplayedFrame| {
         for (at, entry) in frame.entries() {
             let place = Location { lsn: at.lsn.in_archive(), ..at };
             match journal::decode_archived(&entry) {
@@ -225,8 +239,7 @@ fn each(opener: &Opener, from: &ReplayFrom, visit: &mut Visit<'_>) -> Result<Rec
                 }
             }
         }
-    };
-    let (_, report) = opener.open(from, &mut visit)?;
+    })?;
     failure.map_or(Ok(report), Err)
 }
 

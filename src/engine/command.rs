@@ -21,6 +21,7 @@ use crate::{
         message::{
             BrowseOptions, MessageState, Outcome, Payload, QueueStats, ReceiveOptions, Redrive, SendBatch, SentMessage,
         },
+        partition::{lack::Recorded, state::State},
         streams::{
             definition::StreamDefinition,
             delivery::{LaneKey, ReceiveRecords},
@@ -155,6 +156,14 @@ pub(crate) enum Command {
     Trim {
         below: crate::base::id::Lsn,
     },
+    // Who reads what a start put off.
+    TakeRecorded {
+        answer: std::sync::mpsc::Sender<Recorded>,
+    },
+    FillLack {
+        read: Box<State>,
+        answer: std::sync::mpsc::Sender<()>,
+    },
     // Operators.
     Kept {
         answer: oneshot::Sender<crate::engine::partition::figures::Kept>,
@@ -182,6 +191,28 @@ pub(crate) enum Command {
         /// The archive's frame that says so.
         lsn: crate::base::id::Lsn,
     },
+}
+
+impl Command {
+    /// Gives the command back, unless it can do nothing without the messages of a queue that `lacks` them: then it is refused,
+    /// and whoever waits for the answer hears why. A caller that is gone does not.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others need no messages")]
+    pub(crate) fn unless_it(self, lacks: impl Fn(QueueId) -> bool, why: impl FnOnce() -> Refusal) -> Option<Self> {
+        match self {
+            Self::Receive { queue, answer, .. } if lacks(queue) => drop(answer.send(Err(why()))),
+            Self::Settle { queue, answer, .. } if lacks(queue) => drop(answer.send(Err(why()))),
+            Self::Purge { queue, answer } if lacks(queue) => drop(answer.send(Err(why()))),
+            Self::Browse { queue, answer, .. } if lacks(queue) => drop(answer.send(Err(why()))),
+            Self::Stats { queue, answer } if lacks(queue) => drop(answer.send(Err(why()))),
+            Self::StartRedrive { queue, answer, .. } if lacks(queue) => drop(answer.send(Err(why()))),
+            Self::ListRedrives { queue, answer } if lacks(queue) => drop(answer.send(Err(why()))),
+            Self::CancelRedrive { queue, answer, .. } if lacks(queue) => drop(answer.send(Err(why()))),
+            // What was leased before the start, if anything, ends by itself.
+            Self::Release { queue, .. } if lacks(queue) => {}
+            other => return Some(other),
+        }
+        None
+    }
 }
 
 /// What is asked about streams.

@@ -13,6 +13,7 @@ use crate::{
         command::Command,
         definition::QueueDefinition,
         inbox::Inbox,
+        later::Hold,
         partition::worker::Shared,
         payloads::{Payloads, Unreadable},
         receipt::Receipts,
@@ -21,7 +22,7 @@ use crate::{
     },
     storage::{
         io::{Io, Space},
-        log::{LocalLog, LogStore},
+        log::{LocalLog, LogStore, LostRange},
     },
 };
 use std::{
@@ -49,7 +50,7 @@ pub struct EngineStatus {
     pub disk_free_bytes: u64,
     /// Blocks of the log made durable in the life of the data directory; each took one sync.
     pub log_blocks: u64,
-    /// Names such as `DISK_LOW`, `CORRUPT_SEGMENT`, `INDEX_FAILED`.
+    /// Names such as `DISK_LOW`, `CORRUPT_SEGMENT`, `INDEX_FAILED`, `INDEX_REBUILDING`.
     pub alarms: Vec<String>,
 }
 
@@ -79,11 +80,14 @@ pub(crate) struct Host {
     pub(super) alarms: Arc<Alarms>,
     pub(super) scrub: Arc<Desk>,
     pub(super) numbers: AtomicU64,
+    pub(super) hold: Arc<Hold>,
     pub(super) threads: Mutex<Option<Threads>>,
 }
 
 /// The threads, in the order they end.
 pub(crate) struct Threads {
+    /// Reads what the start put off.
+    pub(super) later: Option<JoinHandle<()>>,
     /// Dropping it asks the checkpointer for a last checkpoint and its end.
     pub(super) stop_checkpointer: mpsc::Sender<()>,
     pub(super) checkpointer: JoinHandle<()>,
@@ -114,6 +118,14 @@ impl Alarms {
             tracing::warn!(alarm = name, "alarm raised");
         } else if changed {
             tracing::info!(alarm = name, "alarm cleared");
+        }
+    }
+
+    /// Acknowledged data cannot be read: where, and what.
+    pub(super) fn tell_damage<'a>(&self, damage: impl Iterator<Item = (&'a str, &'a LostRange)>) {
+        for (place, lost) in damage {
+            self.set("CORRUPT_SEGMENT", true);
+            tracing::error!("acknowledged data in {place} is damaged: {lost}");
         }
     }
 
@@ -179,11 +191,24 @@ impl Host {
         }
     }
 
+    /// Waits until everything that the start put off is read.
+    pub(super) fn wait_for_all(&self) {
+        let later =
+            self.threads.lock().unwrap_or_else(PoisonError::into_inner).as_mut().and_then(|all| all.later.take());
+        if let Some(thread) = later {
+            join("later", thread);
+        }
+    }
+
     /// Checkpoint, then the partitions, then the log. What was accepted is durable when this returns.
     pub(super) fn close(&self) {
         let Some(threads) = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         self.scrub.close();
         join("scrub", threads.scrub);
+        self.hold.close();
+        if let Some(thread) = threads.later {
+            join("later", thread);
+        }
         drop(threads.stop_checkpointer);
         join("checkpointer", threads.checkpointer);
         for inbox in self.shared.inboxes.iter() {

@@ -31,6 +31,9 @@ mod idle_tests;
 mod image;
 mod inbox;
 mod journal;
+mod later;
+#[cfg(test)]
+mod later_tests;
 pub mod message;
 pub mod open;
 pub mod opening;
@@ -40,6 +43,7 @@ mod outbox;
 mod parking_tests;
 mod partition;
 mod payloads;
+mod rebuilt;
 mod receipt;
 mod replay;
 pub mod scrub;

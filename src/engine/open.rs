@@ -2,26 +2,28 @@
 //!
 //! The state is the snapshot's heads, the index's pages, and the log replayed over both. When the index cannot be
 //! trusted the pages are left out, the archive is read, and the log is replayed from its oldest segment instead: the result
-//! is the same.
+//! is the same. Where the checkpoint's own snapshot is there that happens behind the start ([`super::later`]).
 
 use super::{
     archive::{self, Archive, Opener},
-    checkpoint::{Checkpointer, PageLsns, SECTION_KIND},
+    checkpoint::Checkpointer,
     client::Engine,
     command::Command,
     evacuate::{Evacuation, Jobs},
     host::{Alarms, Host, Recovery, Threads},
-    image::{Section, decode_page, decode_section},
     inbox::Inbox,
     journal::OutboxItem,
+    later::Later,
     opening::Opening,
     options::{EngineHost, EngineOptions},
     outbox,
     partition::{
+        lack::Lack,
         state::State,
         worker::{Shared, Worker},
     },
     payloads::Payloads,
+    rebuilt::{Rebuilt, rebuild},
     receipt::Receipts,
     replay::replay,
     scrub::{Desk, Scrub},
@@ -30,9 +32,9 @@ use super::{
         queue_names::QueueNames,
         reading::Reading,
         state::StreamParts,
-        writer::{self, Orders, Waiting},
+        writer::{self, Orders, SegmentWriter, Waiting},
     },
-    upkeep,
+    upkeep::Upkeep,
 };
 use crate::{
     base::{
@@ -43,9 +45,7 @@ use crate::{
     },
     engine::catalog::CatalogRules,
     storage::{
-        index::{IndexState, IndexStore},
-        log::{self, LocalLog, LogReader, LogStore, ReplayFrom},
-        snapshot::Snapshot,
+        log::{self, CorruptionPolicy, LocalLog, LogReader, LogStore, LostRange},
         store::{self, Opened, Store},
     },
 };
@@ -81,27 +81,19 @@ pub enum OpenError {
     Thread(std::io::Error),
 }
 
-/// What replay builds: the partitions' states and where each stands.
-pub(super) struct Rebuilt {
-    pub(super) states: BTreeMap<PartitionId, State>,
-    pub(super) from: ReplayFrom,
-    /// Where what of the archive is not in the states begins.
-    pub(super) archive_from: ReplayFrom,
-    /// The messages of the states are to come from the archive and the log.
-    pub(super) lacks_messages: bool,
-    page_lsns: PageLsns,
-}
-
 /// Opens the engine over a data directory, making one where there is none. Blocks until everything is replayed.
 ///
 /// # Errors
 ///
 /// The directory cannot be used, or holds what this version cannot read. Damage that can be worked around is logged.
 pub fn open(options: &EngineOptions, host: EngineHost) -> Result<Engine, OpenError> {
-    open_watched(options, host, &Opening::default())
+    let engine = open_watched(options, host, &Opening::default())?;
+    engine.0.wait_for_all();
+    Ok(engine)
 }
 
-/// As [`open`]; `opening` tells how far it is.
+/// As [`open`]; `opening` tells how far it is. When the index was lost, queues that had messages may lack them for a while
+/// after the return: calls that need them are refused until then.
 ///
 /// # Errors
 ///
@@ -130,22 +122,27 @@ pub fn open_watched(options: &EngineOptions, mut host: EngineHost, opening: &Ope
     }
     let (orders, waiting) = writer::orders();
     let parts = StreamParts { limits: options.streams.limits, chunk_bytes: options.streams.chunk_bytes, orders };
-    let mut rebuilt = rebuild(&mut opened, partitions, &parts)?;
+    // Who wants to hear of damage before anything is served has to wait.
+    let may_be_put_off = options.log.corruption != CorruptionPolicy::Strict;
+    let (mut rebuilt, later) = rebuild(&mut opened, partitions, &parts, may_be_put_off)?;
     let opener = Opener::new(&host, options, opened.identity.uuid.into_bytes());
     let (mut late, mut damage) = (Vec::new(), Vec::new());
     // One that is gone is damage too.
     if opener.exists()? || rebuilt.archive_from.durable_seq > 0 {
         let (report, found) = match rebuilt.lacks_messages {
             false => {
-                rebuilt.states.values_mut().for_each(|state| state.archive.pages_are_newer = true);
+                rebuilt.states.values_mut().for_each(|state| state.archive.pages_are_newer = later.is_none());
                 archive::find_late(&opener, &rebuilt)?
             }
-            true => archive::restore(&opener, &mut rebuilt)?,
+            true => archive::restore(|from, visit| opener.open_to_read(from, visit), &mut rebuilt)?,
         };
         (late, damage) = (found, report.corrupt);
     }
     let (log, report) = replay(&opened, options, &mut host, &mut rebuilt, opening)?;
-    archive::hand_over(&late, &mut rebuilt.states);
+    // What lacks messages is told when it has them.
+    if later.is_none() {
+        archive::hand_over(&late, &mut rebuilt.states);
+    }
     let log = Arc::new(log);
     let recovery = Recovery {
         duration: host.clock.now().since(began),
@@ -155,11 +152,19 @@ pub fn open_watched(options: &EngineOptions, mut host: EngineHost, opening: &Ope
     };
     let alarms = Arc::new(Alarms::default());
     let of_log = report.corrupt.iter().map(|lost| ("the log", lost));
-    for (place, lost) in of_log.chain(damage.iter().map(|lost| ("the archive", lost))) {
-        alarms.set("CORRUPT_SEGMENT", true);
-        tracing::error!("acknowledged data in {place} is damaged: {lost}");
-    }
-    let found = Found { recovery, alarms, began, entropy, orders: parts.orders, waiting, opener };
+    let of_archive = damage.iter().map(|lost| ("the archive", lost));
+    alarms.tell_damage(of_log.chain(of_archive));
+    let found = Found {
+        recovery,
+        alarms,
+        began,
+        entropy,
+        orders: parts.orders,
+        waiting,
+        opener,
+        later,
+        told: [report.corrupt, damage],
+    };
     start(options, host, opened, rebuilt, log, found)
 }
 
@@ -172,157 +177,42 @@ struct Found {
     orders: Orders,
     waiting: Waiting,
     opener: Opener,
-}
-
-/// Heads from the snapshot, messages from the index, or nothing of either.
-fn rebuild(opened: &mut Opened, partitions: u32, parts: &StreamParts) -> Result<Rebuilt, OpenError> {
-    let sections = sections(opened.snapshot.as_ref())?;
-    if let (Some(checkpoint), IndexState::Usable) = (&opened.checkpoint, &opened.index_state) {
-        let mut rebuilt = states(sections, partitions, parts)?;
-        match load_pages(opened.index.as_ref(), &mut rebuilt) {
-            Ok(()) => {
-                let at_checkpoint =
-                    checkpoint.partitions.iter().all(|at| rebuilt.from.lsns.get(&at.partition) == Some(&at.lsn));
-                rebuilt.from.segment = at_checkpoint.then_some(checkpoint.wal_segment);
-                rebuilt.from.durable_seq = checkpoint.durable_seq;
-                return Ok(rebuilt);
-            }
-            Err(why) => {
-                tracing::warn!("the index cannot be used and is rebuilt from the log: {why}");
-                opened.index.start_over().map_err(|error| OpenError::Index(error.to_string()))?;
-            }
-        }
-        let sections = self::sections(opened.snapshot.as_ref())?;
-        return without_pages(sections, partitions, parts, checkpoint.durable_seq);
-    }
-    if let IndexState::Fresh { why } = &opened.index_state
-        && !opened.created
-    {
-        tracing::warn!("the index starts empty and is rebuilt from the log: {why}");
-    }
-    without_pages(sections, partitions, parts, opened.checkpoint.as_ref().map_or(0, |at| at.durable_seq))
-}
-
-fn without_pages(
-    sections: Vec<Section>,
-    partitions: u32,
-    parts: &StreamParts,
-    durable_seq: u64,
-) -> Result<Rebuilt, OpenError> {
-    let mut rebuilt = states(sections, partitions, parts)?;
-    rebuilt.page_lsns.clear();
-    rebuilt.lacks_messages = true;
-    rebuilt.from = ReplayFrom { durable_seq, ..ReplayFrom::default() };
-    Ok(rebuilt)
-}
-
-fn sections(snapshot: Option<&Snapshot>) -> Result<Vec<Section>, OpenError> {
-    let sections = snapshot.into_iter().flat_map(|snapshot| &snapshot.sections);
-    sections
-        .filter(|section| section.kind == SECTION_KIND)
-        .map(|section| decode_section(&section.bytes).map_err(|error| OpenError::Snapshot(error.to_string())))
-        .collect()
-}
-
-/// States without messages; `page_lsns` says which pages belong to them.
-fn states(sections: Vec<Section>, partitions: u32, parts: &StreamParts) -> Result<Rebuilt, OpenError> {
-    let mut from = ReplayFrom::default();
-    let mut page_lsns = PageLsns::new();
-    let mut archive_from = ReplayFrom::default();
-    let mut states: BTreeMap<PartitionId, State> =
-        (0..partitions).map(PartitionId).map(|id| (id, State::new(id, parts.clone()))).collect();
-    for section in sections {
-        from.lsns.insert(section.partition, section.lsn);
-        let (position, head) = section.archive_from;
-        archive_from.segment = (position.segment > 0).then_some(position.segment);
-        archive_from.durable_seq = position.durable_seq;
-        archive_from.lsns.insert(section.partition, head);
-        for queue in &section.queues {
-            page_lsns.extend(queue.pages.iter().map(|(number, lsn)| ((queue.id, *number), *lsn)));
-        }
-        states.insert(
-            section.partition,
-            State::from_section(section, parts.clone()).map_err(|error| OpenError::Snapshot(error.to_string()))?,
-        );
-    }
-    Ok(Rebuilt { states, from, archive_from, lacks_messages: false, page_lsns })
-}
-
-/// Puts the index's pages into their queues. Pages may be newer than the heads, never older.
-fn load_pages(index: &dyn IndexStore, rebuilt: &mut Rebuilt) -> Result<(), String> {
-    let mut missing = std::mem::take(&mut rebuilt.page_lsns);
-    let mut found = PageLsns::new();
-    let mut problem = None;
-    let owners: BTreeMap<_, _> =
-        rebuilt.states.iter().flat_map(|(id, state)| state.queues.ids().map(|queue| (queue, *id))).collect();
-    let mut before = None;
-    let mut visit = |queue, number, bytes: &[u8]| {
-        let (lsn, page) = match decode_page(bytes) {
-            Ok(page) => page,
-            Err(error) => {
-                problem.get_or_insert(format!("page {number} of queue {queue}: {error}"));
-                return;
-            }
-        };
-        // Whatever is found is known of, so that no page is left that nobody overwrites or removes.
-        found.insert((queue, number), lsn);
-        // A queue that is not in the snapshot was made later; the log has all of it.
-        let Some(owner) = owners.get(&queue) else { return };
-        // Pages come queue by queue: one whose last page came may rest.
-        if let Some((owner, queue)) = before.replace((*owner, queue)).filter(|(_, before)| *before != queue)
-            && let Some(state) = rebuilt.states.get_mut(&owner)
-        {
-            state.queues.park(queue);
-        }
-        let Some(state) = rebuilt.states.get_mut(owner) else { return };
-        let listed = missing.remove(&(queue, number));
-        if listed.is_some_and(|listed| listed > lsn) {
-            problem.get_or_insert(format!("page {number} of queue {queue} is older than the checkpoint"));
-        }
-        if let Err(error) = state.queues.restore_page(queue, number, &page) {
-            problem.get_or_insert(format!("page {number} of queue {queue}: {error}"));
-        }
-    };
-    index.scan(&mut visit).map_err(|error| error.to_string())?;
-    if let Some(problem) = problem {
-        return Err(problem);
-    }
-    if let Some(((queue, number), _)) = missing.first_key_value() {
-        return Err(format!("page {number} of queue {queue} is missing"));
-    }
-    rebuilt.page_lsns = found;
-    Ok(())
+    /// The states of queues whose messages are still to be read.
+    later: Option<Rebuilt>,
+    /// The damage of the log, and of the archive.
+    told: [Vec<LostRange>; 2],
 }
 
 fn start(
     options: &EngineOptions,
     host: EngineHost,
     opened: Opened,
-    rebuilt: Rebuilt,
+    Rebuilt { mut states, page_lsns, .. }: Rebuilt,
     log: Arc<LocalLog>,
     found: Found,
 ) -> Result<Engine, OpenError> {
-    let Rebuilt { mut states, page_lsns, .. } = rebuilt;
-    let inboxes: Arc<[Arc<Inbox<Command>>]> =
-        states.keys().map(|_| Arc::new(Inbox::new(options.inbox_bytes))).collect();
+    let inboxes: Arc<[_]> = states.keys().map(|_| Arc::new(Inbox::new(options.inbox_bytes))).collect();
     let (transfers, items) = mpsc::channel();
     let shared = shared(options, &host, inboxes.clone(), states.len() as u32);
     let archive = found.opener.archive().clone();
     let reader: Arc<dyn LogReader> = Arc::new(archive::Reader { log: log.reader(), archive: archive.clone() });
-    let uuid = opened.identity.uuid.into_bytes();
-    let tools = streams::tools(options, &host, uuid, reader.clone(), &found.alarms, inboxes.clone());
+    let tools = streams::tools(
+        options,
+        &host,
+        opened.identity.uuid.into_bytes(),
+        reader.clone(),
+        &found.alarms,
+        inboxes.clone(),
+    );
     let segments = streams::restore(tools, &mut states)?;
     reconcile(&shared, &states);
-    streams::reconcile(&shared, &states);
-    resume_moves(&transfers, &states);
-    let partitions = start_partitions(&shared, &transfers, &host, &log, states)?;
-    drop(transfers);
-    let waiting = found.waiting;
-    let segments = spawn("segments", &host.fatal, move || segments.run(&waiting))?;
+    let later = found.later.map(|rebuilt| Later::new(rebuilt, found.told, &log, &archive, &inboxes, &found.alarms));
+    let (hold, lacks) = later.as_ref().map(Later::begin).unwrap_or_default();
+    let partitions = start_partitions(&shared, transfers, &host, &log, states, lacks)?;
+    let later = later.map(|later| start_later(later, &host.fatal)).transpose()?;
+    let segments = start_segments(segments, found.waiting, &host.fatal)?;
     let pump = start_pump(&host, &shared, &reader, items)?;
-    // What a frame takes at once must fit into a block of a segment with what is in it already.
-    let step = limits::RELOCATE_BYTES.min(log.frame_bytes_max() / 8);
-    let (evacuations, evacuation) = start_evacuation(&host, &inboxes, &log, &reader, found.opener, step)?;
+    let (evacuations, evacuation) = start_evacuation(&host, &inboxes, &log, &reader, found.opener)?;
     let checkpointer = Checkpointer {
         store: opened.store,
         index: opened.index,
@@ -338,11 +228,10 @@ fn start(
         evacuations,
         orders: found.orders.clone(),
     };
-    let (stop_checkpointer, stop) = mpsc::channel();
-    let upkeep = upkeep::Upkeep::new(checkpointer, found.alarms.clone(), host.fatal.clone(), options);
-    let checkpointer = spawn("checkpointer", &host.fatal, move || upkeep.run(&stop))?;
+    let upkeep = Upkeep::new(checkpointer, found.alarms.clone(), host.fatal.clone(), options, hold.clone());
+    let (stop_checkpointer, checkpointer) = start_upkeep(upkeep)?;
     let (desk, scrub) = start_scrub(options, &host, (&log, &archive), &shared, &found.alarms)?;
-    let threads = Threads { stop_checkpointer, checkpointer, scrub, partitions, pump, evacuation, segments };
+    let threads = Threads { later, stop_checkpointer, checkpointer, scrub, partitions, pump, evacuation, segments };
     Ok(Engine(Arc::new(Host {
         region: options.region.clone(),
         shared,
@@ -360,6 +249,7 @@ fn start(
         alarms: found.alarms,
         scrub: desk,
         numbers: AtomicU64::new(1),
+        hold,
         threads: Mutex::new(Some(threads)),
     })))
 }
@@ -383,6 +273,25 @@ fn shared(options: &EngineOptions, host: &EngineHost, inboxes: Arc<[Arc<Inbox<Co
     }
 }
 
+fn start_segments(
+    segments: SegmentWriter,
+    waiting: Waiting,
+    fatal: &Arc<dyn Fn(String) + Send + Sync>,
+) -> Result<JoinHandle<()>, OpenError> {
+    spawn("segments", fatal, move || segments.run(&waiting))
+}
+
+fn start_later(later: Later, fatal: &Arc<dyn Fn(String) + Send + Sync>) -> Result<JoinHandle<()>, OpenError> {
+    let and_tell = fatal.clone();
+    spawn("later", fatal, move || later.run(&*and_tell))
+}
+
+fn start_upkeep(upkeep: Upkeep) -> Result<(mpsc::Sender<()>, JoinHandle<()>), OpenError> {
+    let (stop_checkpointer, stop) = mpsc::channel();
+    let fatal = upkeep.fatal.clone();
+    Ok((stop_checkpointer, spawn("checkpointer", &fatal, move || upkeep.run(&stop))?))
+}
+
 fn start_pump(
     host: &EngineHost,
     shared: &Shared,
@@ -399,7 +308,6 @@ fn start_evacuation(
     log: &Arc<LocalLog>,
     reader: &Arc<dyn LogReader>,
     opener: Opener,
-    step_bytes: usize,
 ) -> Result<(SyncSender<Jobs>, JoinHandle<()>), OpenError> {
     let (evacuations, jobs) = mpsc::sync_channel(1);
     let evacuation = Evacuation {
@@ -410,7 +318,8 @@ fn start_evacuation(
         archive: opener.archive().clone(),
         opener,
         writers: BTreeMap::new(),
-        step_bytes,
+        // What a frame takes at once must fit into a block of a segment with what is in it already.
+        step_bytes: limits::RELOCATE_BYTES.min(log.frame_bytes_max() / 8),
     };
     Ok((evacuations, spawn("evacuation", &host.fatal, move || evacuation.run(&jobs))?))
 }
@@ -458,6 +367,7 @@ fn reconcile(shared: &Shared, states: &BTreeMap<PartitionId, State>) {
             inbox.push_internal(Command::OpenQueue { definition: definition.clone(), then: Box::new(|_| {}) });
         }
     }
+    streams::reconcile(shared, states);
     for (partition, state) in states {
         for queue in state.queues.ids() {
             if shared.directory.by_id(queue).is_none()
@@ -471,11 +381,13 @@ fn reconcile(shared: &Shared, states: &BTreeMap<PartitionId, State>) {
 
 fn start_partitions(
     shared: &Shared,
-    transfers: &mpsc::Sender<(PartitionId, OutboxItem)>,
+    transfers: mpsc::Sender<(PartitionId, OutboxItem)>,
     host: &EngineHost,
     log: &Arc<LocalLog>,
     states: BTreeMap<PartitionId, State>,
+    mut lacks: BTreeMap<PartitionId, Lack>,
 ) -> Result<Vec<JoinHandle<()>>, OpenError> {
+    resume_moves(&transfers, &states);
     let mut threads = Vec::with_capacity(states.len());
     for (partition, state) in states {
         let writer = log.acquire(partition).map_err(|source| OpenError::Acquire { partition, source })?;
@@ -483,6 +395,7 @@ fn start_partitions(
         let now = host.clock.now();
         let transfers = transfers.clone();
         let worker = Worker::new(state, shared.clone(), transfers, inbox, writer, (host.entropy)(), now);
+        let worker = worker.lacking(lacks.remove(&partition));
         threads.push(spawn(&format!("partition-{partition}"), &host.fatal, move || worker.run())?);
     }
     Ok(threads)

@@ -18,6 +18,11 @@ impl Opening {
         self.replayed.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// How many tenths are replayed, about.
+    pub(crate) fn tenths(&self) -> u64 {
+        self.replayed.load(Ordering::Relaxed) * 10 / self.total.load(Ordering::Relaxed).max(1)
+    }
+
     /// Half a sentence about it.
     pub fn describe(&self) -> String {
         let (replayed, total) = (self.replayed.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed));
@@ -40,6 +45,7 @@ mod tests {
         opening.replay_begins(200 << 20);
         assert_eq!(opening.describe(), "0 % of 200 MiB of log are replayed");
         opening.replayed(50 << 20);
+        assert_eq!(opening.tenths(), 2);
         assert_eq!(opening.describe(), "25 % of 200 MiB of log are replayed");
         opening.replayed(151 << 20);
         assert_eq!(opening.describe(), "99 % of 200 MiB of log are replayed");

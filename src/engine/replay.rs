@@ -1,15 +1,19 @@
 //! From the log to the states of the partitions.
 
 use super::{
-    journal,
-    open::{OpenError, Rebuilt},
+    journal::{self, Record},
+    open::OpenError,
     opening::Opening,
     options::{EngineHost, EngineOptions},
+    rebuilt::Rebuilt,
 };
-use crate::storage::{
-    io::Io,
-    log::{LocalLog, LogHost, RecoveryReport, ReplayedFrame, segment::seq_of_name},
-    store::{self, Opened},
+use crate::{
+    base::id::Location,
+    storage::{
+        io::Io,
+        log::{LocalLog, LogHost, RecoveryReport, ReplayedFrame, segment::seq_of_name},
+        store::{self, Opened},
+    },
 };
 use std::path::Path;
 
@@ -28,15 +32,7 @@ pub(super) fn replay(
     let mut visit = |frame: ReplayedFrame| {
         opening.replayed(frame.len() as u64);
         let Some(state) = states.get_mut(&frame.partition()) else { return };
-        for (at, entry) in frame.entries() {
-            match journal::decode(&entry) {
-                Ok(record) => state.apply(&record, at),
-                Err(error) => {
-                    let (partition, lsn) = (frame.partition(), frame.lsn());
-                    failure.get_or_insert(OpenError::Replay { partition, lsn, what: error.to_string() });
-                }
-            }
-        }
+        failure = failure.take().or(each_record(&frame, |record, at| state.apply(&record, at)).err());
     };
     let fatal = host.fatal.clone();
     let log_host = LogHost {
@@ -51,6 +47,26 @@ pub(super) fn replay(
         Some(failure) => Err(failure),
         None => Ok(opened),
     }
+}
+
+/// What a frame of the log says, with its places.
+///
+/// # Errors
+///
+/// An entry is not one that this version knows; the others are visited all the same.
+pub(super) fn each_record(frame: &ReplayedFrame, mut visit: impl FnMut(Record, Location)) -> Result<(), OpenError> {
+    let mut failure = Ok(());
+    for (at, entry) in frame.entries() {
+        match journal::decode(&entry) {
+            Ok(record) => visit(record, at),
+            Err(error) if failure.is_ok() => {
+                let (partition, lsn) = (frame.partition(), frame.lsn());
+                failure = Err(OpenError::Replay { partition, lsn, what: error.to_string() });
+            }
+            Err(_) => {}
+        }
+    }
+    failure
 }
 
 /// How much log there is from a segment on, about. Nothing more than the progress depends on it.

@@ -3,6 +3,7 @@
 use super::{
     checkpoint::{CheckpointError, Checkpointer},
     host::Alarms,
+    later::Hold,
     options::EngineOptions,
 };
 use crate::{
@@ -27,11 +28,12 @@ const PUT_OFF_MAX: Duration = Duration::from_secs(300);
 pub(crate) struct Upkeep {
     checkpointer: Checkpointer,
     alarms: Arc<Alarms>,
-    fatal: Arc<dyn Fn(String) + Send + Sync>,
+    pub(super) fatal: Arc<dyn Fn(String) + Send + Sync>,
     interval: Duration,
     /// Segments of log that make a checkpoint due at once.
     segments: u64,
     clock: Arc<dyn Clock>,
+    hold: Arc<Hold>,
 }
 
 impl Upkeep {
@@ -40,10 +42,11 @@ impl Upkeep {
         alarms: Arc<Alarms>,
         fatal: Arc<dyn Fn(String) + Send + Sync>,
         options: &EngineOptions,
+        hold: Arc<Hold>,
     ) -> Self {
         let clock = checkpointer.clock.clone();
         let segments = options.checkpoint_bytes.div_ceil(options.log.segment_bytes).max(1);
-        Self { checkpointer, alarms, fatal, interval: options.checkpoint_interval, segments, clock }
+        Self { checkpointer, alarms, fatal, interval: options.checkpoint_interval, segments, clock, hold }
     }
 
     /// Runs until `stop`'s sender is gone; then writes a last checkpoint.
@@ -51,13 +54,14 @@ impl Upkeep {
         let mut next = self.clock.now() + self.interval;
         while stop.recv_timeout(TICK.min(self.interval)) == Err(RecvTimeoutError::Timeout) {
             self.watch_disk();
-            if self.checkpointer.is_due()
+            if !self.hold.is_on()
+                && self.checkpointer.is_due()
                 && (self.clock.now() >= next || self.checkpointer.segments_since() >= self.segments)
             {
                 next = self.checkpoint();
             }
         }
-        if self.checkpointer.is_behind() {
+        if !self.hold.is_on() && self.checkpointer.is_behind() {
             self.checkpoint();
         }
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::base::{
     limits,
     name::{Namespace, QueueName, QueuePath},
-    reason::Refusal,
+    reason::{Reason, Refusal},
 };
 use std::sync::Arc;
 
@@ -86,7 +86,11 @@ impl Broker {
         let next_page_token = last.map(|queue| queue.path.name.to_string()).unwrap_or_default();
         let mut queues = Vec::with_capacity(found.len());
         for queue in found {
-            queues.push(self.view(queue, with_figures).await?);
+            queues.push(match self.view(queue.clone(), with_figures).await {
+                // Its messages are still being read: a list does without their number.
+                Err(refusal) if refusal.reason == Reason::Starting => self.plain_view(queue),
+                view => view?,
+            });
         }
         Ok(QueuePage { queues, next_page_token })
     }

@@ -87,6 +87,7 @@ async fn trial(seed: u64) {
             aim(&machine, &mut random);
         }
         let options = EngineOptions { checkpoint_interval, ..machine.options() };
+        machine.serves_at_once = random.random_bool(0.3);
         let engine = machine.start_with(&options);
         if let Some(engine) = &engine {
             live(Site { machine: &machine, engine, oracles: &oracles }, &taken, &mut random, is_calm).await;
@@ -107,6 +108,7 @@ async fn trial(seed: u64) {
         if random.random_bool(0.2) {
             machine.harm_snapshot();
         }
+        machine.serves_at_once = false;
         let points = taken.get_mut().expect("taken");
         if !points.is_empty() && random.random_bool(0.2) {
             let wanted = &points[random.random_range(0..points.len())];

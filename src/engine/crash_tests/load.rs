@@ -5,7 +5,10 @@ use super::{
     oracle::{Oracle, Window},
 };
 use crate::{
-    base::{reason::Refusal, time::Clock as _},
+    base::{
+        reason::{Reason, Refusal},
+        time::Clock as _,
+    },
     domain::queue::settings::Fifo,
     engine::{
         client::Engine,
@@ -99,10 +102,11 @@ fn batch(messages: Vec<NewMessage>) -> SendBatch {
 }
 
 impl Site<'_> {
-    /// Nothing but a power cut makes a call fail.
+    /// Nothing but a power cut makes a call fail, or that messages are still being read.
     pub(super) fn unless_cut<T>(&self, result: Result<T, Refusal>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
+            Err(refusal) if self.machine.serves_at_once && refusal.reason == Reason::Starting => None,
             Err(refusal) => {
                 assert!(self.machine.disk.has_crashed(), "refused: {refusal:?}");
                 None

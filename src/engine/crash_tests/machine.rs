@@ -10,7 +10,8 @@ use crate::{
         client::Engine,
         definition::{QueueDefinition, QueueOptions},
         message::BrowseOptions,
-        open::open,
+        open::{open, open_watched},
+        opening::Opening,
         options::{EngineHost, EngineOptions, ScrubOptions, StreamOptions},
     },
     storage::{
@@ -70,6 +71,8 @@ pub(in crate::engine) struct Machine {
     pub(in crate::engine) clock: Arc<TestClock>,
     /// Where the store is.
     pub(in crate::engine) data: PathBuf,
+    /// The next engine serves while it reads what an index that was lost had.
+    pub(in crate::engine) serves_at_once: bool,
     /// How the index was at earlier moments.
     copies: Vec<MemoryDisk>,
     seed: u64,
@@ -86,6 +89,7 @@ impl Machine {
             index,
             clock: Arc::new(clock),
             data: DATA.into(),
+            serves_at_once: false,
             copies: Vec::new(),
             seed,
             lives: 0,
@@ -100,6 +104,7 @@ impl Machine {
             index: self.index.copy(),
             clock: Arc::clone(&self.clock),
             data: self.data.clone(),
+            serves_at_once: self.serves_at_once,
             copies: Vec::new(),
             seed: self.seed,
             lives: self.lives,
@@ -158,7 +163,11 @@ impl Machine {
             entropy: Arc::new(move || Box::new(Seeded(SmallRng::seed_from_u64(number)))),
             fatal: Arc::new(fatal),
         };
-        match open(options, host) {
+        let opened = match self.serves_at_once {
+            true => open_watched(options, host, &Opening::default()),
+            false => open(options, host),
+        };
+        match opened {
             Ok(engine) => {
                 self.expect_no_damage(&engine);
                 Some(engine)
@@ -173,7 +182,7 @@ impl Machine {
     /// A power cut is no damage, and no reason for a thread to end in a panic.
     pub(in crate::engine) fn expect_no_damage(&self, engine: &Engine) {
         let alarms = engine.status().alarms;
-        let damage = alarms.iter().any(|alarm| alarm.starts_with("CORRUPT") || alarm.starts_with("INDEX"));
+        let damage = alarms.iter().any(|alarm| alarm.starts_with("CORRUPT") || alarm == "INDEX_FAILED");
         assert!(!damage || self.disk.has_crashed(), "seed {}: {alarms:?}", self.seed);
         let surprises = self.surprises.lock().expect("surprises");
         assert!(surprises.is_empty(), "seed {}: {surprises:?}", self.seed);

@@ -89,6 +89,7 @@ async fn trial(seed: u64) {
     let told = Told::default();
     for _ in 0..LIVES {
         machine.disk.fault_at(random.random_range(5..600), Fault::Crash);
+        machine.serves_at_once = random.random_bool(0.5);
         let engine = machine.start();
         if let Some(engine) = &engine {
             live(&machine, engine, &told, &mut random).await;
@@ -107,6 +108,7 @@ async fn trial(seed: u64) {
         }
     }
     let what = format!("seed {seed}");
+    machine.serves_at_once = false;
     let engine = machine.start().expect("a sound disk opens");
     check(&machine, &engine, &told.oracles.copy().until(&told.oracles), &what).await;
     let records = told.records.into_inner().expect("records");

@@ -22,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 
 impl Worker {
     pub(super) fn send(&mut self, id: QueueId, batch: SendBatch, answer: Answer<Vec<Result<SentMessage, Refusal>>>) {
-        let result = match self.advance(id) {
+        let result = match self.refuse_more_of(id).and_then(|()| self.advance(id)) {
             Err(refusal) => Err(refusal),
             Ok(()) => {
                 let mut results = Vec::with_capacity(batch.messages.len());

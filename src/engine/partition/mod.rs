@@ -6,6 +6,7 @@
 pub(crate) mod archive_state;
 mod catalog;
 pub(crate) mod figures;
+pub(crate) mod lack;
 mod messages;
 mod on_demand;
 pub(crate) mod parking;

@@ -132,6 +132,20 @@ impl Queues {
         Ok(())
     }
 
+    /// Puts the queue of `others` in the place of the one there is, if there is one.
+    pub(crate) fn replace(&mut self, id: QueueId, others: &mut Self) {
+        if self.contains(id)
+            && let Some(other) = others.all.remove(&id)
+        {
+            match other {
+                Kept::Awake(_) => self.awake.insert(id),
+                Kept::Parked(_) => self.awake.remove(&id),
+            };
+            self.all.insert(id, other);
+            self.was_asked = true;
+        }
+    }
+
     /// Puts a page of a queue in its place; the queue is awake then. A queue that is not there has no pages.
     pub(crate) fn restore_page(&mut self, id: QueueId, number: u64, page: &Page) -> Result<(), PageError> {
         self.wake(id).map_or(Ok(()), |queue| queue.restore_page(number, page))

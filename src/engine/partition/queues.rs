@@ -106,6 +106,9 @@ impl Worker {
     /// Serves the waiters of every queue that changed, and sets its timer.
     pub(super) fn settle_touched(&mut self) {
         while let Some(id) = self.touched.pop_first() {
+            if self.lacks_messages_of(id) {
+                continue;
+            }
             if self.state.queues.wake(id).is_some() {
                 self.serve_waiters(id);
             }

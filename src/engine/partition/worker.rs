@@ -5,7 +5,8 @@
 //! and no frame outgrows a block.
 
 use super::{
-    on_demand::Loads, state::State, stream_queues::RecordWaiters, streams::Fresh, timers::Timers, waiters::QueueWaiters,
+    lack::Lack, on_demand::Loads, state::State, stream_queues::RecordWaiters, streams::Fresh, timers::Timers,
+    waiters::QueueWaiters,
 };
 use crate::{
     base::{
@@ -76,6 +77,8 @@ pub(crate) struct Worker {
     pub(super) touched: BTreeSet<QueueId>,
     /// Streams that something happened to since the receives that wait for their records were looked at.
     pub(super) touched_streams: BTreeSet<StreamId>,
+    /// The queues whose messages are still being read.
+    pub(super) lack: Option<Lack>,
     /// When to look for idle queues without being asked.
     pub(super) park_at: Option<Timestamp>,
     /// Moves of the open frame, to be carried once it is durable.
@@ -124,6 +127,7 @@ impl Worker {
             fresh: None,
             touched: BTreeSet::new(),
             touched_streams: BTreeSet::new(),
+            lack: None,
             park_at: Some(now + limits::PARK_AFTER),
             moved: Vec::new(),
             open: None,
@@ -209,6 +213,7 @@ impl Worker {
     }
 
     fn execute(&mut self, command: Command) {
+        let Some(command) = self.refuse_what_lacks(command) else { return };
         match command {
             Command::Send { queue, batch, answer } => self.send(queue, batch, answer),
             Command::ProducerSequence { queue, producer, answer } => self.producer_sequence(queue, &producer, answer),
@@ -240,6 +245,8 @@ impl Worker {
             Command::Archive { moves, then } => self.archive(moves, then),
             Command::ArchiveChanges { limit, answer } => self.archive_changes(limit, answer),
             Command::ArchiveHeard { count, lsn } => self.archive_heard(count, lsn),
+            Command::TakeRecorded { answer } => self.take_recorded(&answer),
+            Command::FillLack { read, answer } => self.fill_lack(read, &answer),
             Command::Kept { answer } => self.kept(answer),
             Command::Tables { request, limits, answer } => self.ask_tables(&request, &limits, answer),
         }
@@ -271,13 +278,17 @@ impl Worker {
         self.state.apply(&record, at);
         if let Record::Moved(item) | Record::Rerouted { item, .. } = record {
             self.moved.push(item);
+        } else {
+            self.note_for_lack(record, at);
         }
     }
 
     /// Writes a message to the open frame and applies it.
     pub(super) fn record_sent(&mut self, queue: QueueId, sent: Sent, payload: &Payload) -> Location {
         let at = journal::push_sent(self.frame(), queue, &sent, payload);
-        self.state.apply(&Record::Queue(queue, crate::domain::queue::event::Event::Sent(sent)), at);
+        let record = Record::Queue(queue, crate::domain::queue::event::Event::Sent(sent));
+        self.state.apply(&record, at);
+        self.note_for_lack(record, at);
         at
     }
 

@@ -12,7 +12,7 @@ use super::{
     options::{Drive, LogHost, LogOptions, LogPosition, ReplayFrom},
     pin::Pin,
     pool::{Pool, Prepared, SEGMENT_BYTES_MIN},
-    recovery::{Recovered, recover},
+    recovery::{Recovered, recover, visit_again},
     report::{OpenError, RecoveryReport, ReplayedFrame},
     scrub::Scrubber,
     segment::{free_dir, segment_path, table_path},
@@ -31,7 +31,7 @@ use std::{
     collections::BTreeMap,
     io,
     path::Path,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool, mpsc},
     thread::{self, JoinHandle},
 };
 
@@ -43,6 +43,8 @@ pub struct LocalLog {
     pub(super) inner: Arc<Commit>,
     segment_bytes: u64,
     frame_bytes_max: usize,
+    /// The segment in which this process went on.
+    first_segment: u64,
     commit_thread: Mutex<Option<JoinHandle<()>>>,
     upkeep_thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -95,6 +97,7 @@ impl LocalLog {
             inner: Arc::new(commit),
             segment_bytes: options.segment_bytes,
             frame_bytes_max,
+            first_segment: seq,
             commit_thread: Mutex::default(),
             upkeep_thread: Mutex::default(),
         };
@@ -129,6 +132,22 @@ impl LocalLog {
     /// Where each partition's log ends.
     pub fn heads(&self) -> Heads {
         self.inner.heads()
+    }
+
+    /// Visits what was there when the log was opened, from `from` on, while the log is in use: nothing may be trimmed meanwhile.
+    /// Told to `stop`, it ends soon, and what it says is of no use.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn visit_again(
+        &self,
+        from: &ReplayFrom,
+        stop: &AtomicBool,
+        visit: &mut dyn FnMut(ReplayedFrame),
+    ) -> Result<RecoveryReport, OpenError> {
+        let pool = &self.inner.segments.pool;
+        visit_again(&*pool.io, &pool.dir, self.inner.store_uuid, from, self.first_segment, stop, visit)
     }
 
     /// What checks sealed segments while the log is in use.

@@ -15,7 +15,7 @@ use super::{
     scan::{Found, Scan},
     sealed::{Sealed, salvage},
     segment::{Predecessor, SEGMENT_HEADER_BYTES},
-    survey::{FileState, SegmentFile, Survey},
+    survey::{FileState, SegmentFile, Survey, capacity, ends},
     table::Table,
 };
 use crate::{
@@ -26,7 +26,14 @@ use crate::{
     storage::io::Io,
 };
 use bytes::Bytes;
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// Block sequences left out after an unclean end: more than one write can have held.
 const BLOCK_SEQ_GAP: u64 = 16;
@@ -58,6 +65,23 @@ pub(super) fn recover(
     Replay::new(store_uuid, from, visit).run(survey)
 }
 
+/// Visits what stands in the segments below `end`, which nobody writes to any more, as [`recover`] does. Told to `stop`, it ends
+/// after the segment it is at.
+pub(super) fn visit_again(
+    io: &dyn Io,
+    dir: &Path,
+    store_uuid: [u8; 16],
+    from: &ReplayFrom,
+    end: u64,
+    stop: &AtomicBool,
+    visit: &mut dyn FnMut(ReplayedFrame),
+) -> Result<RecoveryReport, OpenError> {
+    let mut survey = Survey::of(io, dir, store_uuid, from)?;
+    survey.files.retain(|file| file.seq < end);
+    let replay = Replay { stop: Some(stop), ..Replay::new(store_uuid, from, visit) };
+    Ok(replay.run(survey)?.report)
+}
+
 struct Replay<'a> {
     store_uuid: [u8; 16],
     from: &'a ReplayFrom,
@@ -85,6 +109,7 @@ struct Replay<'a> {
     /// The last block said that the process ended on purpose.
     clean: bool,
     report: RecoveryReport,
+    stop: Option<&'a AtomicBool>,
 }
 
 /// A place that should hold the expected block and does not.
@@ -117,6 +142,7 @@ impl<'a> Replay<'a> {
             sealed: false,
             clean: false,
             report: RecoveryReport::default(),
+            stop: None,
         }
     }
 
@@ -129,6 +155,9 @@ impl<'a> Replay<'a> {
         let in_use = |file: &SegmentFile| matches!(file.state, FileState::Live(_) | FileState::Headless { .. });
         let last_in_use = survey.files.iter().rposition(in_use);
         for (index, file) in survey.files.iter().enumerate() {
+            if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                break;
+            }
             let file_id = match &file.state {
                 FileState::Unused => {
                     unused.push(file.seq);
@@ -554,24 +583,4 @@ impl<'a> Replay<'a> {
             range.frames.push(LostFrames { partition, first, last });
         }
     }
-}
-
-fn capacity(file: &SegmentFile) -> Option<u64> {
-    match &file.state {
-        FileState::Live(header) => Some(header.capacity),
-        FileState::Unused | FileState::Headless { .. } | FileState::Foreign { .. } => None,
-    }
-}
-
-/// For each file the last block its successor says it has.
-fn ends(files: &[SegmentFile]) -> Vec<Option<u64>> {
-    let mut ends = Vec::new();
-    for (index, file) in files.iter().enumerate() {
-        let next = files.iter().skip(index + 1).find_map(|next| match &next.state {
-            FileState::Live(header) => Some(header.prev),
-            FileState::Unused | FileState::Headless { .. } | FileState::Foreign { .. } => None,
-        });
-        ends.push(next.filter(|prev| prev.seq == file.seq).map(|prev| prev.last_block_seq));
-    }
-    ends
 }

@@ -130,3 +130,23 @@ fn headless_or_unused(file: &Arc<dyn IoFile>, seq: u64, what: &'static str) -> i
         None => FileState::Unused,
     })
 }
+
+pub(super) fn capacity(file: &SegmentFile) -> Option<u64> {
+    match &file.state {
+        FileState::Live(header) => Some(header.capacity),
+        FileState::Unused | FileState::Headless { .. } | FileState::Foreign { .. } => None,
+    }
+}
+
+/// For each file the last block its successor says it has.
+pub(super) fn ends(files: &[SegmentFile]) -> Vec<Option<u64>> {
+    let mut ends = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let next = files.iter().skip(index + 1).find_map(|next| match &next.state {
+            FileState::Live(header) => Some(header.prev),
+            FileState::Unused | FileState::Headless { .. } | FileState::Foreign { .. } => None,
+        });
+        ends.push(next.filter(|prev| prev.seq == file.seq).map(|prev| prev.last_block_seq));
+    }
+    ends
+}
