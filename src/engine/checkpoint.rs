@@ -56,7 +56,7 @@ pub(crate) struct Checkpointer {
     /// Pages of earlier images that no commit covered yet.
     pub(crate) pending: BTreeMap<(QueueId, u64), (Lsn, Option<Page>)>,
     /// The next checkpoint begins a new index and puts every page into it.
-    pub(crate) index_failed: bool,
+    pub(crate) begins_index: bool,
     pub(crate) last: Option<Last>,
     pub(crate) archive: Arc<Archive>,
     /// What the log may take besides what lives in it and a quarter of that.
@@ -141,7 +141,7 @@ impl Checkpointer {
     pub(crate) fn run(&mut self) -> Result<(), CheckpointError> {
         let position = self.log.position();
         let (segments, is_low) = (self.log.segment_count(), self.log.must_refuse_growth());
-        if self.index_failed {
+        if self.begins_index {
             self.begin_index()?;
         }
         // What goes over to segments now need not be in the images.
@@ -149,7 +149,7 @@ impl Checkpointer {
             return Err(CheckpointError::Closing);
         }
         let archive_from = self.archive.from();
-        let images = self.freeze(self.index_failed)?;
+        let images = self.freeze(self.begins_index)?;
         let queues_gone = self.queues_gone(&images);
         for image in &images {
             self.gather(image);
@@ -166,7 +166,7 @@ impl Checkpointer {
             clean_shutdown: false,
         };
         let committed = self.store.commit_checkpoint(self.index.as_mut(), commit)?;
-        self.index_failed = false;
+        self.begins_index = false;
         self.tidy(&queues_gone)?;
         for image in &images {
             let kept_above = committed.needed_above.get(&image.partition).map_or(Lsn(0), |lsn| lsn.next());

@@ -31,7 +31,6 @@ use std::{
 const ALARM: &str = "INDEX_REBUILDING";
 /// When no more records than these were made meanwhile, the partition applies them as it takes its queues over.
 const RECORDS_AT_ONCE: usize = 1000;
-
 /// Known to the reading, to what waits for its end, and to what ends it.
 #[derive(Default)]
 pub(crate) struct Hold {
@@ -146,9 +145,15 @@ impl Later {
         if states.values().all(|state| state.queues.ids().next().is_none()) {
             return Ok(());
         }
-        let mut failure = None;
+        let (mut failure, mut unpacked, segment) = (None, 0, self.log.segment_bytes());
         let mut visit = |frame: ReplayedFrame| {
             note(&self.reading, &frame);
+            unpacked += frame.len() as u64;
+            // A segment's worth of messages takes little memory again.
+            if unpacked >= segment {
+                unpacked = 0;
+                states.values_mut().for_each(|state| state.queues.pack());
+            }
             let Some(state) = states.get_mut(&frame.partition()) else { return };
             let seen = each_record(&frame, |record, at| {
                 if matches!(record, Record::Queue(..) | Record::Moved(_) | Record::TransfersDone { .. }) {

@@ -222,7 +222,7 @@ fn start(
         inboxes,
         page_lsns,
         pending: BTreeMap::new(),
-        index_failed: false,
+        begins_index: later.is_some(),
         last: None,
         log_retain_bytes: options.log_retain_bytes,
         evacuations,

@@ -80,7 +80,7 @@ impl Upkeep {
             Err(CheckpointError::Index(error)) | Err(CheckpointError::Commit(CommitError::Index(error))) => {
                 tracing::error!(%error, "the index failed; the next checkpoint begins a new one");
                 self.alarms.set("INDEX_FAILED", true);
-                self.checkpointer.index_failed = true;
+                self.checkpointer.begins_index = true;
                 if let Err(error) = self.checkpointer.index.condemn(&error.to_string()) {
                     tracing::error!(%error, "the index could not be set aside");
                 }

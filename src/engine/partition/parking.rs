@@ -268,6 +268,15 @@ impl Queues {
         self.all.iter_mut().map(image).collect()
     }
 
+    /// Packs what changed, for who takes the changes by taking all pages.
+    pub(crate) fn pack(&mut self) {
+        for kept in self.all.values_mut() {
+            if let Kept::Awake(awake) = kept {
+                drop(awake.queue.take_changes());
+            }
+        }
+    }
+
     /// Parks a queue that may rest.
     pub(crate) fn park(&mut self, id: QueueId) {
         let Some(kept) = self.all.get_mut(&id) else { return };
