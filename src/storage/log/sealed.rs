@@ -133,7 +133,8 @@ impl Sealed {
         }
         let table = self.load_table(&mut state, io, dir)?;
         if state.map.is_none() {
-            let alive = Arc::new(());
+            // Slices of an earlier map may live still.
+            let alive = state.mapped.upgrade().unwrap_or_default();
             state.mapped = Arc::downgrade(&alive);
             let map = io.open_read(&segment_path(dir, self.seq))?.map()?;
             state.map = Some(Bytes::from_owner(Held { map, _alive: alive }));

@@ -5,7 +5,7 @@ use crate::{
     base::id::PartitionId,
     storage::{
         io::sim::SimDisk,
-        log::{LogOptions, LogStore as _, segment::free_dir},
+        log::{LogOptions, LogStore as _, sealed::Sealed, segment::free_dir},
     },
 };
 use std::path::Path;
@@ -84,4 +84,24 @@ fn a_disk_that_fills_gets_back_all_but_the_reserve() {
     opened.log.must_refuse_growth();
     opened.log.step();
     assert_eq!(free_files(&disk), 2);
+}
+
+#[test]
+fn a_file_is_not_used_again_while_a_slice_of_an_earlier_map_lives() {
+    let disk = SimDisk::new(1);
+    let opened = open_sim(&disk, &options()).unwrap();
+    let mut writer = opened.log.acquire(P).unwrap();
+    while opened.log.segment_count() < 2 {
+        append(&opened.log, &mut *writer, 12 << 10).unwrap();
+    }
+    let (dir, seq) = (Path::new("/data/wal"), opened.log.inner.segments.sealed_seqs()[0]);
+    for keeps_slice in [true, false] {
+        let segment = Sealed::unknown(seq);
+        let (_, map) = segment.open(&disk, dir).unwrap().unwrap();
+        let slice = keeps_slice.then(|| map.slice(..10));
+        drop(map);
+        segment.close();
+        drop(segment.open(&disk, dir).unwrap().unwrap());
+        assert_eq!(segment.retire(), slice.is_none());
+    }
 }
