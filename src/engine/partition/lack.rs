@@ -104,7 +104,7 @@ impl Worker {
         }
         for id in lack.queues {
             self.state.queues.replace(id, &mut read.queues);
-            self.touched.insert(id);
+            self.timers.set(id, self.state.queues.deadline(id));
         }
         self.state.archive = read.archive;
         let _closing = answer.send(());

@@ -268,13 +268,14 @@ impl Queues {
         self.all.iter_mut().map(image).collect()
     }
 
-    /// Packs what changed, for who takes the changes by taking all pages.
+    /// Packs what changed, and parks what is idle, for who takes the changes by taking all pages.
     pub(crate) fn pack(&mut self) {
-        for kept in self.all.values_mut() {
-            if let Kept::Awake(awake) = kept {
+        for id in &self.awake {
+            if let Some(Kept::Awake(awake)) = self.all.get_mut(id) {
                 drop(awake.queue.take_changes());
             }
         }
+        self.park_idle(&BTreeSet::new());
     }
 
     /// Parks a queue that may rest.
