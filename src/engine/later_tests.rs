@@ -6,8 +6,8 @@ use super::{
     message::{BrowseOptions, Outcome, ReceiveOptions, ReceivedMessage, SendBatch},
     open::open_watched,
     opening::Opening,
-    options::EngineHost,
-    tests::{ack, bodies, message, options, path, queue, receive, send, start_with},
+    options::{EngineHost, EngineOptions},
+    tests::{self, ack, bodies, message, path, queue, receive, send, start_with},
 };
 use crate::{
     base::reason::{Reason, Refusal},
@@ -106,7 +106,14 @@ fn fifo() -> QueueOptions {
     QueueOptions { fifo: Some(Fifo::default()), ..QueueOptions::default() }
 }
 
-/// A store whose index was lost: `old` has 300 messages and `ordered.fifo` three, of which the first is leased; `gone` has one,
+/// Small segments, so that what is read is packed now and then.
+fn options(dir: &Path) -> EngineOptions {
+    let mut options = tests::options(dir);
+    options.log.segment_bytes = 64 << 10;
+    options
+}
+
+/// A store whose index was lost: `old` has 900 messages and `ordered.fifo` three, of which the first is leased; `gone` has one,
 /// and `empty` has none any more.
 async fn store(dir: &Path) -> ReceivedMessage {
     let engine = start_with(&options(dir));
@@ -117,8 +124,10 @@ async fn store(dir: &Path) -> ReceivedMessage {
     send(&engine, &gone, &["never seen"], None).await;
     send(&engine, &empty, &["soon gone"], None).await;
     ack(&engine, &empty, &receive(&engine, &empty, 1).await).await;
-    for number in 0..300 {
-        send(&engine, &old, &[&number.to_string()], None).await;
+    for first in (0..900).step_by(10) {
+        let bodies: Vec<String> = (first..first + 10).map(|number| number.to_string()).collect();
+        let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+        send(&engine, &old, &bodies, None).await;
     }
     send(&engine, &ordered, &["a", "b", "c"], Some("g")).await;
     let mut taken = receive(&engine, &ordered, 1).await;
@@ -176,7 +185,7 @@ async fn what_lacks_no_messages_serves_while_the_rest_is_read_and_takes_new_ones
         assert_eq!(bodies(&taken), ["at once"]);
         ack(&engine, &queue, &taken).await;
     }
-    send(&engine, &old, &["300"], None).await;
+    send(&engine, &old, &["900"], None).await;
     let batch = SendBatch {
         messages: vec![message("b", Some("g")), message("d", Some("g"))],
         sender: "tester".into(),
@@ -194,7 +203,7 @@ async fn what_lacks_no_messages_serves_while_the_rest_is_read_and_takes_new_ones
     assert!(!is_rebuilding(&engine));
     assert!(engine.find_queue(&path("gone")).is_err());
     assert_eq!(find(&engine, "old").options.visibility_timeout, later.visibility_timeout);
-    let wanted: Vec<String> = (0..=300).map(|number| number.to_string()).collect();
+    let wanted: Vec<String> = (0..=900).map(|number| number.to_string()).collect();
     assert_eq!(present(&engine, &old).await, wanted);
     // The lease of before the start holds, and its group with it.
     assert!(receive(&engine, &ordered, 10).await.is_empty());
@@ -217,7 +226,7 @@ async fn a_broker_that_ends_before_everything_is_read_begins_again() {
     let checkpoints =
         || ["CHECKPOINT.a", "CHECKPOINT.b"].map(|file| std::fs::read(dir.path().join(file)).expect("read"));
     let before = checkpoints();
-    for number in 300..303 {
+    for number in 900..903 {
         let held = Held::default();
         let engine = start_held(dir.path(), &held);
         assert!(is_rebuilding(&engine));
@@ -229,7 +238,7 @@ async fn a_broker_that_ends_before_everything_is_read_begins_again() {
         assert_eq!(checkpoints(), before, "a checkpoint would have lost messages");
     }
     let engine = start_with(&options(dir.path()));
-    let wanted: Vec<String> = (0..303).map(|number| number.to_string()).collect();
+    let wanted: Vec<String> = (0..903).map(|number| number.to_string()).collect();
     assert_eq!(present(&engine, &find(&engine, "old")).await, wanted);
     ack(&engine, &find(&engine, "ordered.fifo"), &[leased]).await;
     engine.close();
@@ -243,6 +252,6 @@ async fn who_wants_to_hear_of_damage_first_waits_for_everything() {
     strict.log.corruption = CorruptionPolicy::Strict;
     let engine = open_watched(&strict, host(&Held::default()), &Opening::default()).expect("the engine opens");
     assert!(!is_rebuilding(&engine));
-    assert_eq!(present(&engine, &find(&engine, "old")).await.len(), 300);
+    assert_eq!(present(&engine, &find(&engine, "old")).await.len(), 900);
     engine.close();
 }
