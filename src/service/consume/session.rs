@@ -443,7 +443,7 @@ async fn receive(
 
 /// Waits until a refusal has passed; one that does not pass by itself is given back.
 async fn wait_out(refusal: Refusal) -> Result<(), Refusal> {
-    if !matches!(refusal.reason, Reason::InFlightLimit | Reason::ThroughputExceeded) {
+    if !matches!(refusal.reason, Reason::InFlightLimit | Reason::ThroughputExceeded | Reason::Starting) {
         return Err(refusal);
     }
     sleep(refusal.retry_delay().unwrap_or(Duration::from_secs(1))).await;
@@ -517,7 +517,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_that_passes_is_waited_out_and_another_is_told() {
-        for reason in [Reason::ThroughputExceeded, Reason::InFlightLimit] {
+        for reason in [Reason::ThroughputExceeded, Reason::InFlightLimit, Reason::Starting] {
             assert_eq!(wait_out(Refusal::new(reason, "busy").retry_after(Duration::ZERO)).await, Ok(()));
         }
         for reason in [Reason::QueueNotFound, Reason::Draining] {
