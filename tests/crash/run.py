@@ -26,7 +26,7 @@ from broker import Broker, aio_channel  # noqa: E402
 
 import grpc  # noqa: E402
 from letters import DeadLetters  # noqa: E402
-from loads import CALL_SECONDS_MAX, Fifo, Produced, Standard, Violation, ask  # noqa: E402
+from loads import CALL_SECONDS_MAX, Fifo, Produced, Standard, Violation, ask, judged  # noqa: E402
 
 from forebay.common.v1 import common_pb2  # noqa: E402
 from forebay.queue.v1 import queue_service_pb2 as calls, queue_service_pb2_grpc  # noqa: E402
@@ -113,11 +113,27 @@ class Crash:
         stub = self.stub()
         held = []
         for load in self.loads:
+            await self.wait_until_read(stub, load)
             held.append(await (self.check_letters if load in self.letters else self.check_queue)(stub, load))
         await self.channel.close()
         if "panicked at" in self.broker.log.read_text(errors="replace"):
             raise Violation("the broker panicked")
         return held
+
+    async def wait_until_read(self, stub, load):
+        """Without its index the broker serves before it has read what its queues hold."""
+        deadline = time.monotonic() + CALL_SECONDS_MAX
+        queues = list(load.queues if load in self.letters else [load.queue])
+        while queues:
+            try:
+                await stub.Peek(calls.PeekRequest(queue=queues[-1], page_size=1, page_token=""), timeout=CALL_SECONDS_MAX)
+                queues.pop()
+            except grpc.aio.AioRpcError as error:
+                if "read from the log again" not in error.details():
+                    raise judged(error) from error
+                if time.monotonic() > deadline:
+                    raise Violation("the broker does not come to an end with reading its messages") from error
+                await asyncio.sleep(0.05)
 
     async def check_queue(self, stub, load):
         entries = await self.everything_in(stub, load.queue)

@@ -181,6 +181,19 @@ class Load:
     def take_all_but(self, left):
         self.take(max(self.held() - left, 0))
 
+    def wait_until_read(self):
+        """A full disk may cost the broker its index: then it serves before it has read what its queues hold."""
+        eventually("the messages are read", self.is_read)
+
+    def is_read(self):
+        try:
+            self.counted()
+        except ClientError as error:
+            if "read from the log again" not in error.response["Error"]["Message"]:
+                raise
+            return False
+        return True
+
     def counted(self):
         answer = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["All"])["Attributes"]
         names = ["", "NotVisible", "Delayed"]

@@ -113,8 +113,12 @@ class Trial:
         self.load.take(50)
         return "50 received and deleted"
 
-    def killed_while_full(self):
+    def restart_after_kill(self):
         self.server.restart_after_kill()
+        self.load.wait_until_read()
+
+    def killed_while_full(self):
+        self.restart_after_kill()
         self.load.check_counts()
         self.expect_full("after kill -9 and a start")
         self.load.take(20)
@@ -124,7 +128,7 @@ class Trial:
         self.disk.fill()
         self.expect_full("with nothing free")
         self.load.take(50)
-        self.server.restart_after_kill()
+        self.restart_after_kill()
         self.load.check_counts()
         self.load.take(50)
         return f"{self.disk.free()} bytes free, {self.load.held()} held"
@@ -163,7 +167,7 @@ class Trial:
         if made == QUEUES_MAX:
             raise Violation(f"{made} queues were created on a disk with {self.disk.free() // MIB} MiB free")
         self.expect_full("by queues")
-        self.server.restart_after_kill()
+        self.restart_after_kill()
         self.load.check_queues()
         self.disk.unfill()
         self.load.delete_queues()
@@ -186,7 +190,7 @@ class Trial:
         self.server.kill()
         stop.set()
         self.load.join(workers)
-        self.server.restart_after_kill()
+        self.restart_after_kill()
         self.disk.unfill()
         self.expect_room("after the squeezes")
         return f"{squeezes} times"
