@@ -31,6 +31,7 @@ use std::{
 const ALARM: &str = "INDEX_REBUILDING";
 /// When no more records than these were made meanwhile, the partition applies them as it takes its queues over.
 const RECORDS_AT_ONCE: usize = 1000;
+
 /// Known to the reading, to what waits for its end, and to what ends it.
 #[derive(Default)]
 pub(crate) struct Hold {
