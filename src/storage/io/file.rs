@@ -2,7 +2,7 @@
 //!
 //! A call returns when the operating system took it; it is durable only after the sync named in its description.
 
-use bytes::Bytes;
+use super::map::Map;
 use std::{
     io,
     path::{Component, Path, PathBuf},
@@ -97,7 +97,7 @@ pub trait IoFile: Send + Sync + 'static {
 
     /// The whole file, mapped read-only. The caller promises that nobody writes to or truncates the file while a
     /// slice of it lives.
-    fn map(&self) -> io::Result<Bytes>;
+    fn map(&self) -> io::Result<Map>;
 
     /// Takes the file's advisory lock until the handle is dropped; false when another handle has it.
     fn try_lock(&self) -> io::Result<bool>;

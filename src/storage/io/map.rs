@@ -1,19 +1,234 @@
 //! The one place with `unsafe`: mapping a file that nobody writes to any more.
+//!
+//! Pages that were read through a map count as memory of the process, although the system can take them back at any
+//! time. So that nobody has to know that, they are let go of whenever [`SHOWN_BYTES_MAX`] of them have gathered; what is
+//! read again comes from the page cache.
 
 #![expect(unsafe_code, reason = "a memory map cannot be made without it; this file is the one exception")]
 
 use bytes::Bytes;
-use memmap2::MmapOptions;
-use std::{fs::File, io};
+use memmap2::{Mmap, MmapOptions, UncheckedAdvice};
+use std::{
+    fmt,
+    fs::File,
+    io,
+    ops::{Deref, Range},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
 
-/// Maps the whole file read-only. The caller promises, as [`super::IoFile::map`] says, that the file is sealed.
-pub(super) fn map_sealed(file: &File) -> io::Result<Bytes> {
-    if file.metadata()?.len() == 0 {
-        return Ok(Bytes::new());
+/// About how much of all maps the process shows as its memory.
+const SHOWN_BYTES_MAX: usize = 64 << 20;
+/// Who touches one page gets those around it too, as Linux does it.
+const AROUND_BYTES: usize = 64 << 10;
+
+/// What was shown since all maps were let go of the last time.
+static SHOWN: AtomicUsize = AtomicUsize::new(0);
+static MAPS: Mutex<Vec<Weak<Pages>>> = Mutex::new(Vec::new());
+
+/// A sealed file in memory. Slices of it keep it there.
+#[derive(Clone)]
+pub struct Map {
+    pages: Arc<Pages>,
+    whole: Bytes,
+}
+
+struct Pages {
+    source: Source,
+    /// A bit for each [`AROUND_BYTES`] that were shown since the last time.
+    shown: Box<[AtomicU64]>,
+}
+
+enum Source {
+    File(Mmap),
+    /// Of a simulated disk, or nothing at all.
+    Memory(Bytes),
+}
+
+/// Keeps the pages while a slice lives.
+struct Owner(Arc<Pages>);
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        match &self.0.source {
+            Source::File(map) => map,
+            Source::Memory(bytes) => bytes,
+        }
     }
-    // SAFETY: a map is unsound when the file changes or shrinks below it. The storage layer maps only sealed files,
-    // opens them nowhere for writing, and unlinks instead of recycling a file while a slice of its map lives
-    // (`storage::log::segments`). The data directory is locked against other processes of ours.
-    let map = unsafe { MmapOptions::new().map(file)? };
-    Ok(Bytes::from_owner(map))
+}
+
+impl Map {
+    /// Maps the whole file read-only. The caller promises, as [`super::IoFile::map`] says, that the file is sealed.
+    pub(super) fn sealed(file: &File) -> io::Result<Self> {
+        if file.metadata()?.len() == 0 {
+            return Ok(Self::of(Bytes::new()));
+        }
+        // SAFETY: a map is unsound when the file changes or shrinks below it. The storage layer maps only sealed files,
+        // opens them nowhere for writing, and unlinks instead of recycling a file while a slice of its map lives
+        // (`storage::log::segments`). The data directory is locked against other processes of ours.
+        let map = unsafe { MmapOptions::new().map(file)? };
+        let words = map.len().div_ceil(AROUND_BYTES).div_ceil(64);
+        let map = Self::new(Source::File(map), words);
+        let mut maps = MAPS.lock().unwrap_or_else(PoisonError::into_inner);
+        maps.retain(|other| other.strong_count() > 0);
+        maps.push(Arc::downgrade(&map.pages));
+        Ok(map)
+    }
+
+    /// What stands in memory anyhow.
+    pub fn of(bytes: Bytes) -> Self {
+        Self::new(Source::Memory(bytes), 0)
+    }
+
+    fn new(source: Source, words: usize) -> Self {
+        let shown = (0..words).map(|_| AtomicU64::new(0)).collect();
+        Self::with(Arc::new(Pages { source, shown }))
+    }
+
+    fn with(pages: Arc<Pages>) -> Self {
+        let whole = Bytes::from_owner(Owner(Arc::clone(&pages)));
+        Self { pages, whole }
+    }
+
+    /// The whole file, for who reads this range of it now.
+    pub fn for_reading(&self, range: &Range<usize>) -> &Bytes {
+        self.pages.note(range);
+        &self.whole
+    }
+
+    /// The whole file, for who reads all of it now.
+    pub fn whole(&self) -> &Bytes {
+        self.for_reading(&(0..self.len()))
+    }
+
+    pub fn slice(&self, range: Range<usize>) -> Bytes {
+        self.for_reading(&range).slice(range)
+    }
+
+    /// Knows whether the map or a slice of it lives, and keeps neither.
+    pub fn watch(&self) -> MapWatch {
+        MapWatch(Arc::downgrade(&self.pages))
+    }
+}
+
+/// For a few bytes here and there: what is read this way is not counted.
+impl Deref for Map {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.whole
+    }
+}
+
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct MapWatch(Weak<Pages>);
+
+impl MapWatch {
+    /// The map, if it or a slice of it lives.
+    pub fn map(&self) -> Option<Map> {
+        self.0.upgrade().map(Map::with)
+    }
+
+    pub fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pages").finish_non_exhaustive()
+    }
+}
+
+impl Pages {
+    fn note(&self, range: &Range<usize>) {
+        let mut fresh = 0;
+        for around in range.start / AROUND_BYTES..range.end.div_ceil(AROUND_BYTES) {
+            let Some(word) = self.shown.get(around / 64) else { break };
+            let bit = 1 << (around % 64);
+            if word.load(Ordering::Relaxed) & bit == 0 {
+                fresh += usize::from(word.fetch_or(bit, Ordering::Relaxed) & bit == 0) * AROUND_BYTES;
+            }
+        }
+        if fresh > 0 && SHOWN.fetch_add(fresh, Ordering::Relaxed) + fresh > SHOWN_BYTES_MAX {
+            SHOWN.store(0, Ordering::Relaxed);
+            let maps: Vec<_> = {
+                let maps = MAPS.lock().unwrap_or_else(PoisonError::into_inner);
+                maps.iter().filter_map(Weak::upgrade).collect()
+            };
+            maps.iter().for_each(|pages| pages.let_go());
+        }
+    }
+
+    fn let_go(&self) {
+        let Source::File(map) = &self.source else { return };
+        let were_shown = self.shown.iter().filter(|word| word.swap(0, Ordering::Relaxed) != 0).count();
+        if were_shown == 0 {
+            return;
+        }
+        // SAFETY: the pages of a shared read-only map of a file that nobody changes come back with the same content, so
+        // that who reads a slice of it meanwhile sees no difference.
+        //
+        // When the system refuses, the pages stay shown; nothing else depends on it.
+        let _ = unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::io::{Io as _, SysIo, write_file_durably};
+
+    /// Kilobytes of files that this process shows as its memory.
+    fn shown_kib() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssFile:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_read_through_maps_is_let_go_of_and_slices_stay_good() {
+        const FILE: usize = 48 << 20;
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = dir.path().join("sealed");
+        let content: Vec<u8> = (0..FILE / 4).flat_map(|n| (n as u32).to_le_bytes()).collect();
+        write_file_durably(&SysIo, &path, &content).unwrap();
+        let maps: Vec<Map> = (0..8).map(|_| SysIo.open_read(&path).unwrap().map().unwrap()).collect();
+        let before = shown_kib();
+        let mut most = 0;
+        let mut kept = Vec::new();
+        for map in &maps {
+            for from in (0..FILE).step_by(AROUND_BYTES) {
+                let part = map.slice(from..from + AROUND_BYTES);
+                assert_eq!(part, content[from..from + AROUND_BYTES]);
+                kept.push((from, part));
+                most = most.max(shown_kib());
+            }
+        }
+        let most_mib = most.saturating_sub(before) >> 10;
+        assert!((32..160).contains(&most_mib), "384 MiB were read; the process showed {most_mib} MiB");
+        assert!(kept.iter().all(|(from, part)| part[..] == content[*from..from + AROUND_BYTES]));
+    }
+
+    #[test]
+    fn a_map_is_there_again_while_a_slice_of_it_lives() {
+        let map = Map::of(Bytes::from_static(b"content"));
+        let watch = map.watch();
+        let slice = map.slice(0..3);
+        drop(map);
+        let again = watch.map().unwrap();
+        assert_eq!(&again[..], b"content");
+        drop(slice);
+        assert!(watch.is_alive());
+        drop(again);
+        assert!(!watch.is_alive() && watch.map().is_none());
+    }
 }

@@ -13,6 +13,7 @@ pub use aligned::{AlignedBuffer, DIRECT_ALIGNMENT};
 pub use file::{
     DirEntry, Io, IoFile, Space, fill_zeroes, is_no_space, read_exact_at, resolve, write_direct_at, write_file_durably,
 };
+pub use map::{Map, MapWatch};
 pub use sys::SysIo;
 
 #[cfg(test)]

@@ -2,9 +2,8 @@
 
 use super::{
     file::{DirEntry, Io, IoFile, Space},
-    map,
+    map::Map,
 };
-use bytes::Bytes;
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags};
 use std::{
     fs::{self, File, OpenOptions},
@@ -155,8 +154,8 @@ impl IoFile for SysFile {
         Ok(rustix::fs::fadvise(&self.0, 0, None, Advice::DontNeed)?)
     }
 
-    fn map(&self) -> io::Result<Bytes> {
-        map::map_sealed(&self.0)
+    fn map(&self) -> io::Result<Map> {
+        Map::sealed(&self.0)
     }
 
     fn try_lock(&self) -> io::Result<bool> {

@@ -15,7 +15,7 @@ use crate::{
         id::{Location, Lsn, PartitionId},
         limits::BLOCK_BODY_BYTES,
     },
-    storage::io::IoFile,
+    storage::io::{IoFile, Map},
 };
 use bytes::{Bytes, BytesMut};
 use std::{io, sync::Arc};
@@ -32,7 +32,7 @@ pub(super) struct Snapshot {
 /// A sealed segment at hand.
 pub(super) struct Open {
     pub(super) table: Arc<Table>,
-    pub(super) map: Bytes,
+    pub(super) map: Map,
 }
 
 /// The reading of one batch.
@@ -79,7 +79,11 @@ impl<'a> Cold<'a> {
         };
         match frame {
             Ok((frame_at, map)) => {
-                run.iter().for_each(|at| visit(self.entry(&map, frame_at.saturating_add(at.offset as usize), at)));
+                for at in run {
+                    let from = frame_at.saturating_add(at.offset as usize);
+                    let reading = from..from.saturating_add(at.len as usize);
+                    visit(self.entry(map.for_reading(&reading), from, at));
+                }
             }
             Err(fault) => run.iter().for_each(|at| visit(Err(self.error(at, fault.clone())))),
         }
@@ -111,7 +115,7 @@ impl<'a> Cold<'a> {
     }
 
     /// Where the frame starts in a sealed segment, and that segment.
-    fn find_sealed(&mut self, lsn: Lsn) -> Result<(usize, Bytes), Fault> {
+    fn find_sealed(&mut self, lsn: Lsn) -> Result<(usize, Map), Fault> {
         let place_in = |open: &Open| open.table.find(self.partition, lsn);
         let is_open = self.open.as_ref().is_some_and(|open| matches!(place_in(open), Place::At(_) | Place::Lost));
         if !is_open {

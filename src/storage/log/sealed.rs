@@ -16,13 +16,13 @@ use crate::{
         id::{Lsn, PartitionId},
         limits::BLOCK_BODY_BYTES,
     },
-    storage::io::{Io, IoFile},
+    storage::io::{Io, IoFile, Map, MapWatch},
 };
 use bytes::Bytes;
 use std::{
     io,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Each partition with its last LSN before the segment and its last in it, sorted by partition.
@@ -38,23 +38,11 @@ struct State {
     retired: bool,
     ranges: Option<Ranges>,
     table: Option<Arc<Table>>,
-    map: Option<Bytes>,
+    map: Option<Map>,
     /// Alive as long as any slice of the map.
-    mapped: Weak<()>,
+    mapped: MapWatch,
     /// The last block that counts, when this process knows it.
     last_block_seq: Option<u64>,
-}
-
-/// Owner of a map: dropped with the last slice of it.
-struct Held {
-    map: Bytes,
-    _alive: Arc<()>,
-}
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.map
-    }
 }
 
 fn ranges_of(table: &Table) -> Ranges {
@@ -126,20 +114,19 @@ impl Sealed {
     }
 
     /// Where the frames stand, and the whole file. None when the segment has been retired.
-    pub(super) fn open(&self, io: &dyn Io, dir: &Path) -> io::Result<Option<(Arc<Table>, Bytes)>> {
+    pub(super) fn open(&self, io: &dyn Io, dir: &Path) -> io::Result<Option<(Arc<Table>, Map)>> {
         let mut state = self.lock();
         if state.retired {
             return Ok(None);
         }
         let table = self.load_table(&mut state, io, dir)?;
-        if state.map.is_none() {
-            // Slices of an earlier map may live still.
-            let alive = state.mapped.upgrade().unwrap_or_default();
-            state.mapped = Arc::downgrade(&alive);
-            let map = io.open_read(&segment_path(dir, self.seq))?.map()?;
-            state.map = Some(Bytes::from_owner(Held { map, _alive: alive }));
-        }
-        Ok(state.map.clone().map(|map| (table, map)))
+        let map = match state.map.take().or_else(|| state.mapped.map()) {
+            Some(map) => map,
+            None => io.open_read(&segment_path(dir, self.seq))?.map()?,
+        };
+        state.mapped = map.watch();
+        state.map = Some(map.clone());
+        Ok(Some((table, map)))
     }
 
     /// Lets go of the map and the table; readers' slices stay good.
@@ -155,7 +142,7 @@ impl Sealed {
         state.retired = true;
         state.map = None;
         state.table = None;
-        state.mapped.strong_count() == 0
+        !state.mapped.is_alive()
     }
 }
 

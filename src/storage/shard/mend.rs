@@ -68,7 +68,7 @@ impl StreamFiles<'_> {
     }
 
     fn contents(&self, number: u64) -> io::Result<Bytes> {
-        map(&*self.io.open_read(&self.path(number))?)
+        Ok(map(&*self.io.open_read(&self.path(number))?)?.whole().clone())
     }
 }
 

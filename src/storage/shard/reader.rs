@@ -8,7 +8,7 @@ use super::{
     recover::{from_chunks, from_footer, map},
 };
 use crate::storage::{
-    io::{Io, IoFile, read_exact_at},
+    io::{Io, IoFile, Map, read_exact_at},
     log::StoredEntry,
 };
 use bytes::Bytes;
@@ -67,7 +67,7 @@ pub(super) struct Active {
 /// A sealed segment, mapped.
 pub(super) struct Segment {
     pub(super) index: Index,
-    bytes: Bytes,
+    bytes: Map,
 }
 
 /// Where a search ended.
@@ -281,7 +281,7 @@ impl ShardReader {
         if let Some(index) = id.and_then(|id| from_footer(&bytes, id)) {
             return Ok(Segment { index, bytes });
         }
-        let mut index = id.map(|id| from_chunks(&bytes, id)).unwrap_or_default();
+        let mut index = id.map(|id| from_chunks(bytes.whole(), id)).unwrap_or_default();
         // Shards that have nothing here are known from before, so that a search still finds its way.
         if let Some(before) = self.sealed_numbers().into_iter().rfind(|known| *known < number) {
             index.inherit(&self.segment(before)?.index);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::storage::{
     aside::set_aside,
-    io::{Io, IoFile},
+    io::{Io, IoFile, Map},
 };
 use bytes::Bytes;
 use std::{
@@ -150,7 +150,7 @@ pub(super) fn plan(io: &dyn Io, dir: &Path, owner: &Owner) -> io::Result<Plan> {
         sealed.pop();
         match whose {
             Whose::Others(what) => strangers.push((path, what)),
-            Whose::Ours(_) | Whose::Nobodys => tails.push(read_tail(path, number, &bytes, whose.file_id())),
+            Whose::Ours(_) | Whose::Nobodys => tails.push(read_tail(path, number, bytes.whole(), whose.file_id())),
         }
     }
     tails.reverse();
@@ -233,15 +233,15 @@ impl End {
 }
 
 /// The file as the device has it.
-fn fresh_bytes(io: &dyn Io, path: &Path) -> io::Result<Bytes> {
+fn fresh_bytes(io: &dyn Io, path: &Path) -> io::Result<Map> {
     let file = io.open_read(path)?;
     file.drop_cache()?;
     map(&*file)
 }
 
 /// The whole file; one without a byte cannot be mapped.
-pub(super) fn map(file: &dyn IoFile) -> io::Result<Bytes> {
-    if file.is_empty()? { Ok(Bytes::new()) } else { file.map() }
+pub(super) fn map(file: &dyn IoFile) -> io::Result<Map> {
+    if file.is_empty()? { Ok(Map::of(Bytes::new())) } else { file.map() }
 }
 
 pub(super) fn from_footer(bytes: &[u8], file_id: u64) -> Option<Index> {

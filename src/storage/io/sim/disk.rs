@@ -4,7 +4,7 @@ use super::{
     inode::Inode,
     names::{Names, Node},
 };
-use crate::storage::io::{DirEntry, Io, IoFile, Space};
+use crate::storage::io::{DirEntry, Io, IoFile, Map, Space};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -94,19 +94,19 @@ struct Held {
     maps: AtomicU64,
 }
 
-/// A map that counts while a slice of it lives.
-struct Map {
+/// What counts as a map while a slice of it lives.
+struct Mapped {
     bytes: Vec<u8>,
     held: Arc<Held>,
 }
 
-impl AsRef<[u8]> for Map {
+impl AsRef<[u8]> for Mapped {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Map {
+impl Drop for Mapped {
     fn drop(&mut self) {
         self.held.maps.fetch_sub(1, Ordering::Relaxed);
     }
@@ -530,10 +530,10 @@ impl IoFile for SimFile {
         })
     }
 
-    fn map(&self) -> io::Result<Bytes> {
+    fn map(&self) -> io::Result<Map> {
         let bytes = self.disk.call(("map", self.inode), |state| Ok(state.inode(self.inode)?.seen.to_vec()))?;
         self.disk.held.maps.fetch_add(1, Ordering::Relaxed);
-        Ok(Bytes::from_owner(Map { bytes, held: Arc::clone(&self.disk.held) }))
+        Ok(Map::of(Bytes::from_owner(Mapped { bytes, held: Arc::clone(&self.disk.held) })))
     }
 
     fn try_lock(&self) -> io::Result<bool> {

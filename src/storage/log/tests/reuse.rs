@@ -98,7 +98,7 @@ fn a_file_is_not_used_again_while_a_slice_of_an_earlier_map_lives() {
     for keeps_slice in [true, false] {
         let segment = Sealed::unknown(seq);
         let (_, map) = segment.open(&disk, dir).unwrap().unwrap();
-        let slice = keeps_slice.then(|| map.slice(..10));
+        let slice = keeps_slice.then(|| map.slice(0..10));
         drop(map);
         segment.close();
         drop(segment.open(&disk, dir).unwrap().unwrap());
