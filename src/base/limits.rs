@@ -188,8 +188,8 @@ pub const AWAKE_QUEUES: usize = 4096;
 /// How long after a look for idle queues the next one comes, if there may be more. Short in the unit tests, so that they
 /// park all the time.
 pub const PARK_AFTER: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 10_000 });
-/// Messages of a page. One that waits takes a few hundred bytes to a few thousand, one in motion some 16 KiB. Small in the unit tests, so that
-/// their few messages fill several.
+/// Messages of a page. One that waits takes a few hundred bytes to a few thousand, one in motion 14 to
+/// 22 KiB. Small in the unit tests, so that their few messages fill several.
 pub const PAGE_MESSAGES: u64 = if cfg!(test) { 8 } else { 256 };
 /// Of one page or delivery of a stream.
 pub const READ_RECORDS_MAX: u32 = 5000;

@@ -80,13 +80,13 @@ impl Queue {
             message.visible_at = received.visible_at;
             message.receive_count = received.receive_count;
             message.follows_queue_delay = false;
+            message.leased = true;
             let rare = message.rare_mut();
-            rare.first_receive.get_or_insert(received.at);
+            rare.note_receive(received.at);
             if rare.lease != received.lease {
                 rare.leased_at = received.at;
             }
             rare.lease = received.lease;
-            rare.leased = true;
         });
     }
 
@@ -96,9 +96,9 @@ impl Queue {
             message.visible_at = change.visible_at;
             message.receive_count = change.receive_count;
             message.follows_queue_delay = false;
-            let rare = message.rare_mut();
-            rare.leased = change.lease != LeaseId(0);
-            if rare.leased && rare.lease != change.lease {
+            message.leased = change.lease != LeaseId(0);
+            if message.leased && message.rare().lease != change.lease {
+                let rare = message.rare_mut();
                 rare.lease = change.lease;
                 rare.leased_at = change.at;
             }

@@ -117,9 +117,9 @@ impl Queue {
             send_time: message.send_time,
             retention_from: message.retention_from(),
             receive_count: message.receive_count,
-            first_receive: rare.first_receive,
+            first_receive: rare.first_receive(),
             hidden_until: (message.state != State::Visible).then_some(message.visible_at),
-            dead_letter_source: rare.dead_letter_source,
+            dead_letter_source: rare.origin().dead_letter_source,
         }
     }
 }

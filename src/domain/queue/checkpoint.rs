@@ -8,7 +8,7 @@ use super::{
     attempts::Attempt,
     dedup::{Dedup, RememberedSends},
     machine::Queue,
-    message::{GroupNo, Message, Place, Rare, State},
+    message::{GroupNo, Message, Origin, Place, Rare, State},
     packed::{Page, PageError, Rows},
     producers::Producer,
     redrive::RedriveView,
@@ -110,7 +110,7 @@ impl Queue {
     }
 
     /// The pages that changed since the last call; `None`: gone. What waits in them untouched is packed from then on, and so
-    /// is what waits again elsewhere.
+    /// is what waits again elsewhere, or is leased and did not change since the last call.
     pub fn take_changes(&mut self) -> Vec<(u64, Option<Page>)> {
         let dirty = self.pages.dirty();
         let mut to_pack: BTreeSet<_> = self.pages.to_pack(dirty.len() + PACKED_BESIDE).into_iter().collect();
@@ -126,7 +126,7 @@ impl Queue {
         changes
     }
 
-    /// Packs a page in which everything only waits.
+    /// Packs a page, which nothing is expected to happen to.
     fn pack(&mut self, number: u64) -> Option<Page> {
         let (page, groups) = self.spread_page(number)?;
         self.pages.pack(number, Packed { rows: page.rows().clone(), groups });
@@ -189,11 +189,9 @@ impl Queue {
     /// The page is malformed; nothing has changed then.
     pub fn restore_page(&mut self, number: u64, page: &Page) -> Result<(), PageError> {
         let messages = page.messages()?;
-        let waits = |message: &StoredMessage| {
-            (message.visible_at <= self.now || !message.leased) && message.seq >= self.purged_below
-        };
-        if messages.iter().all(waits) && self.pages.has_room_for(number, &messages) {
-            self.restore_waiting(number, page, &messages);
+        let is_purged = |message: &StoredMessage| message.seq < self.purged_below;
+        if !messages.iter().any(is_purged) && self.pages.has_room_for(number, &messages) {
+            self.restore_packed(number, page, &messages);
             return Ok(());
         }
         for stored in messages {
@@ -210,21 +208,22 @@ impl Queue {
     }
 
     /// Takes a page in as it is, and enters its messages in the orders.
-    fn restore_waiting(&mut self, number: u64, page: &Page, messages: &[StoredMessage]) {
+    fn restore_packed(&mut self, number: u64, page: &Page, messages: &[StoredMessage]) {
         let groups: Vec<_> = messages.iter().map(|stored| self.hold_group(stored.group.as_ref())).collect();
         let packed = self.packed(page);
         self.pages.restore(number, packed, messages);
         for (stored, group) in messages.iter().zip(groups) {
             self.bytes += u64::from(stored.size);
             self.archived.add(stored.location, stored.size);
-            let delayed = stored.visible_at > self.now;
-            if delayed {
-                self.pages.hide(stored.seq);
-            }
+            let state = match stored.leased {
+                _ if stored.visible_at <= self.now => State::Visible,
+                true => State::InFlight,
+                false => State::Delayed,
+            };
+            self.pages.note_state(stored.seq, state);
             if let (Some(no), true) = (group, self.settings.is_fifo()) {
                 self.groups.join(no, stored.seq);
             }
-            let state = if delayed { State::Delayed } else { State::Visible };
             self.enter(stored.seq, Place { state, group, visible_at: stored.visible_at });
         }
     }
@@ -245,27 +244,28 @@ fn group_nos(nameless: Option<GroupNo>, named: impl ExactSizeIterator<Item = Opt
 
 /// The message but for its group.
 fn bare(seq: MessageSeq, message: &Message) -> StoredMessage {
-    let rare = message.rare();
+    let (rare, origin) = (message.rare(), message.rare().origin());
     StoredMessage {
         seq,
         location: message.location,
         send_time: message.send_time,
-        retention_from: rare.retention_from,
+        retention_from: origin.retention_from,
         visible_at: message.visible_at,
         follows_queue_delay: message.follows_queue_delay,
         size: message.size,
         group: None,
         receive_count: message.receive_count,
-        first_receive: rare.first_receive,
+        first_receive: rare.first_receive(),
         lease: rare.lease,
-        leased: rare.leased,
+        leased: message.leased,
         leased_at: rare.leased_at,
-        dead_letter_source: rare.dead_letter_source,
+        dead_letter_source: origin.dead_letter_source,
     }
 }
 
 impl Message {
     pub(super) fn restored(stored: &StoredMessage, group: Option<GroupNo>) -> Self {
+        let origin = Origin { dead_letter_source: stored.dead_letter_source, retention_from: stored.retention_from };
         Self {
             location: stored.location,
             send_time: stored.send_time,
@@ -276,14 +276,8 @@ impl Message {
             group,
             state: State::Visible,
             follows_queue_delay: stored.follows_queue_delay,
-        }
-        .with_rare(Rare {
-            lease: stored.lease,
             leased: stored.leased,
-            leased_at: stored.leased_at,
-            first_receive: stored.first_receive,
-            dead_letter_source: stored.dead_letter_source,
-            retention_from: stored.retention_from,
-        })
+        }
+        .with_rare(Rare::of(stored.lease, stored.leased_at, stored.first_receive, origin))
     }
 }

@@ -146,7 +146,7 @@ impl Queue {
             lease: rare.lease,
             location: message.location,
             receive_count: message.receive_count,
-            first_receive: rare.first_receive,
+            first_receive: rare.first_receive(),
             lease_until: message.visible_at,
             size: message.size,
             send_time: message.send_time,

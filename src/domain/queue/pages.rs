@@ -7,7 +7,7 @@
 
 use super::{
     checkpoint::StoredMessage,
-    message::{Message, Place},
+    message::{Message, Place, State},
     slots::{Found, Low, Packed, Slots, join, split},
 };
 use crate::base::{
@@ -242,15 +242,16 @@ impl Pages {
         self.pages.get(&number)?.packed()
     }
 
-    /// Up to `limit` pages that are spread out although everything in them only waits. The newest still grows.
+    /// Up to `limit` pages that are spread out although everything in them only waits, or nothing in them changed for a
+    /// while. The newest still grows.
     pub(super) fn to_pack(&self, limit: usize) -> Vec<u64> {
         let newest = self.newest();
-        let waits = |number: &u64| self.pages.get(number).is_some_and(Slots::only_waits);
+        let waits = |number: &u64| self.pages.get(number).is_some_and(|page| page.only_waits() || !page.dirty);
         let numbers = self.spread.iter().copied().filter(|number| Some(*number) != newest);
         numbers.filter(waits).take(limit).collect()
     }
 
-    /// Packs a page, in which everything only waits; `packed` is its packed form.
+    /// Packs a page; `packed` is its packed form.
     pub(super) fn pack(&mut self, number: u64, packed: Packed) {
         let Some(slots) = self.pages.get_mut(&number) else { return };
         if let Some(oldest) = slots.exact_oldest().filter(|oldest| *oldest != slots.oldest) {
@@ -268,19 +269,19 @@ impl Pages {
         !messages.is_empty() && all_here && !self.pages.contains_key(&number)
     }
 
-    /// Takes in a page that only waits and was not there, and its messages: all visible, and none ready as yet.
+    /// Takes in a packed page that was not there, and its messages: all visible, and none ready as yet.
     pub(super) fn restore(&mut self, number: u64, packed: Packed, messages: &[StoredMessage]) {
-        let slots = Slots::waiting(packed, messages);
+        let slots = Slots::restored(packed, messages);
         self.ages.insert((slots.oldest, number));
         self.len += messages.len();
         self.pages.insert(number, slots);
     }
 
-    /// Says of a message that was restored that it is delayed.
-    pub(super) fn hide(&mut self, seq: MessageSeq) {
+    /// Says in which state a message was restored.
+    pub(super) fn note_state(&mut self, seq: MessageSeq, state: State) {
         let (number, index) = split(seq);
         if let Some(page) = self.pages.get_mut(&number) {
-            page.hide(index);
+            page.note(index, None, Some(state));
         }
     }
 

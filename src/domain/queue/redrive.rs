@@ -182,7 +182,7 @@ impl Queue {
         to: Option<QueueId>,
         exists: &dyn Fn(QueueId) -> bool,
     ) -> Result<QueueId, Arc<str>> {
-        let source = || self.pages.get(seq).and_then(|message| message.rare().dead_letter_source);
+        let source = || self.pages.get(seq).and_then(|message| message.rare().origin().dead_letter_source);
         let to = to.or_else(source);
         let to = to.ok_or_else(|| format!("message {seq} {NO_SOURCE}"))?;
         if exists(to) { Ok(to) } else { Err(format!("queue {to} does not exist any more").into()) }

@@ -128,7 +128,7 @@ impl Queue {
     fn check_open(&self, message: &Message, lease: LeaseId, now: Timestamp) -> Result<(), SettleError> {
         self.check_held(message, lease, now)?;
         match lease.cmp(&message.rare().lease) {
-            Ordering::Equal if !message.rare().leased => Err(SettleError::LeaseExpired),
+            Ordering::Equal if !message.leased => Err(SettleError::LeaseExpired),
             Ordering::Less | Ordering::Equal | Ordering::Greater => Ok(()),
         }
     }

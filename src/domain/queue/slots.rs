@@ -1,7 +1,7 @@
 //! One page of messages: spread out while something happens to them, packed while they wait.
 //!
-//! Invariants: a packed page holds what nobody leases, unchanged since it was packed, and its `oldest` is exact; which of
-//! it is hidden the bits say, packed or not. Looking at a packed page spreads it out beside the packed bytes; `look_away`
+//! Invariants: a packed page holds what has not changed since it was packed, and its `oldest` is exact; which of it is
+//! hidden the bits say, packed or not. Looking at a packed page spreads it out beside the packed bytes; `look_away`
 //! forgets that again.
 
 use super::{
@@ -146,7 +146,7 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// `hidden` says which messages are delayed.
+    /// `hidden` says which messages are leased or delayed.
     fn unpack(packed: &Packed, hidden: &Bits) -> Self {
         // Nothing gets here that was not packed or read once before.
         let rows = packed.rows.read().unwrap_or_default();
@@ -158,7 +158,7 @@ impl Spread {
         for (stored, group) in &rows {
             let index = split(stored.seq).1;
             let mut message = Message::restored(stored, groups.get(*group).copied().flatten());
-            message.state = if hidden.get(index) { State::Delayed } else { State::Visible };
+            message.state = if hidden.get(index) { message.hidden_state() } else { State::Visible };
             spread.slots.resize_with(index - spread.first, || None);
             spread.slots.push(Some(message));
         }
@@ -195,8 +195,8 @@ impl Slots {
         Self::new(Body::Spread(Spread { first: index, slots: Vec::new() }), oldest, Low::NONE)
     }
 
-    /// A page that waits, all of it visible as yet; `messages` are those of `packed`, at least one.
-    pub(super) fn waiting(packed: Packed, messages: &[StoredMessage]) -> Self {
+    /// A packed page, all of it visible as yet; `messages` are those of `packed`, at least one.
+    pub(super) fn restored(packed: Packed, messages: &[StoredMessage]) -> Self {
         let oldest = messages.iter().map(|stored| stored.retention_from.unwrap_or(stored.send_time)).min();
         let low = Low::of(messages.iter().map(|stored| stored.location.lsn));
         let body = Body::Packed { packed, seen: RefCell::default() };
@@ -249,7 +249,7 @@ impl Slots {
         self.leased == 0
     }
 
-    /// Packs what only waits; `packed` is its packed form.
+    /// Packs the page; `packed` is its packed form.
     pub(super) fn pack(&mut self, packed: Packed) {
         self.body = Body::Packed { packed, seen: RefCell::default() };
     }
@@ -311,15 +311,10 @@ impl Slots {
     }
 
     /// Enters the state of a message in the bits and counts.
-    fn note(&mut self, index: usize, before: Option<State>, after: Option<State>) {
+    pub(super) fn note(&mut self, index: usize, before: Option<State>, after: Option<State>) {
         self.leased -= u16::from(before == Some(State::InFlight));
         self.leased += u16::from(after == Some(State::InFlight));
         self.hidden.set(index, after.is_some_and(|state| state != State::Visible));
-    }
-
-    /// Says of a message of a packed page that it is delayed.
-    pub(super) fn hide(&mut self, index: usize) {
-        self.hidden.set(index, true);
     }
 
     /// Whether a message, which is there, is visible. Spreads nothing out.

@@ -7,7 +7,7 @@ use crate::{
         time::Timestamp,
     },
     domain::queue::{
-        Browse, Queue, Receive, Send, SendDecision,
+        Browse, Queue, Receive, Send, SendDecision, State,
         event::Event,
         pages::SEEN_MAX,
         settings::{Fifo, Kind, Settings},
@@ -174,6 +174,43 @@ fn what_waits_again_after_a_lease_is_packed_again() {
     assert!(queue.take_changes().is_empty(), "nothing changed that is stored");
     assert_eq!(packed(&queue), (10, 11));
     assert_eq!(receive(&mut queue, START + DAY, 2, 2), seqs(1..3));
+}
+
+#[test]
+fn what_is_leased_for_long_is_packed_and_still_leased() {
+    for mut queue in [fifo(), queue(Kind::Standard, Duration::ZERO)] {
+        let count = 10 * PAGE_MESSAGES;
+        send(&mut queue, count, count);
+        let received = receive(&mut queue, START, count as usize, 1);
+        assert_eq!(received.len() as u64, count);
+        assert_eq!(queue.take_changes().len(), 11);
+        assert_eq!(packed(&queue), (0, 11), "they may be settled soon");
+        assert!(queue.take_changes().is_empty());
+        assert_eq!(packed(&queue), (10, 11));
+        let later = START + Duration::from_secs(60);
+        queue.advance(later);
+        let stats = queue.stats(later);
+        assert_eq!((stats.in_flight as u64, stats.visible, stats.delayed), (count, 0, 0));
+        let browsed = queue.browse(later, &Browse { limit: usize::MAX, ..Browse::default() });
+        assert!(browsed.messages.iter().all(|view| view.state == State::InFlight));
+        assert!(queue.delete(later, received[0], LeaseId(99)).is_err() || !queue.settings().is_fifo());
+        let deleted = queue.delete(later, received[0], LeaseId(1)).expect("held").expect("there");
+        queue.apply(&deleted, Location::default());
+        let extended = queue.change_visibility(later, received[1], LeaseId(2), DAY / 4).expect("held");
+        queue.apply(&extended, Location::default());
+        assert_eq!(packed(&queue).0, 9, "one page is in motion again");
+        let mut twin = Queue::from_head(QueueId(1), queue.head());
+        for number in queue.page_numbers() {
+            twin.restore_page(number, &queue.page(number).expect("it holds messages")).expect("a page");
+        }
+        assert_eq!((packed(&twin), twin.stats(later)), ((11, 11), queue.stats(later)));
+        // Six hours after the receive: all but what was deleted and what was extended.
+        let over = START + DAY / 4;
+        for mut queue in [queue, twin] {
+            assert_eq!(receive(&mut queue, over, count as usize, 1000).len() as u64, count - 2);
+            assert_eq!(queue.stats(over).in_flight as u64, count - 1);
+        }
+    }
 }
 
 #[test]
