@@ -6,6 +6,7 @@
 //! | `oracle` | what clients were told of the messages of a queue, and what must therefore be there |
 //! | `load` | clients: they send, receive, settle, purge and redrive, and tell the oracle |
 //! | `stream` | the same for a stream |
+//! | `record_queue` | the same for a queue over a stream |
 //! | `keeping` | operators: backups, and checks of the storage |
 //! | `leases` | tables of leases, on a machine of their own |
 //! | `random` | power cuts at random calls, several in a row, from a seed |
@@ -27,4 +28,5 @@ mod load;
 pub(super) mod machine;
 mod oracle;
 mod random;
+mod record_queue;
 mod stream;

@@ -4,6 +4,7 @@ use super::{
     keeping::{Taken, back_up, check_backups, verify_backups, verify_log},
     load::{ORDERED, Oracles, PLAIN, Producer, Site, check, circulate, produce, sweep, trade},
     machine::{Machine, TestClock},
+    record_queue::{self, share},
     stream::{self, put_and_reshard},
 };
 use crate::{
@@ -38,6 +39,7 @@ struct Told {
     producer: Mutex<Producer>,
     taken: Mutex<Vec<Taken>>,
     records: Mutex<stream::Records>,
+    fates: Mutex<record_queue::Fates>,
 }
 
 pub(super) async fn when(wanted: bool, work: impl Future<Output = Option<()>>) -> Option<()> {
@@ -63,10 +65,10 @@ async fn live(machine: &Machine, engine: &Engine, told: &Told, random: &mut Smal
     let site = Site { machine, engine, oracles: &told.oracles };
     let rounds = random.random_range(1..25);
     let mut own = || SmallRng::seed_from_u64(random.random());
-    let rngs: [SmallRng; 8] = std::array::from_fn(|_| own());
-    let [one, other, ordered, swept, produced, moving, kept, streamed] = rngs;
-    let chances = [0.5, 0.4, 0.5, 0.7, 0.4, 0.3, 0.6].map(|chance| random.random_bool(chance));
-    let [more, sweeps, produces, moves, keeps, verifies, streams] = chances;
+    let rngs: [SmallRng; 9] = std::array::from_fn(|_| own());
+    let [one, other, ordered, swept, produced, moving, kept, streamed, shared] = rngs;
+    let chances = [0.5, 0.4, 0.5, 0.7, 0.4, 0.3, 0.6, 0.6].map(|chance| random.random_bool(chance));
+    let [more, sweeps, produces, moves, keeps, verifies, streams, shares] = chances;
     // Several at once, so that a partition finds commands on both sides of a checkpoint's freeze.
     tokio::join!(
         trade(site, PLAIN, one, rounds),
@@ -78,6 +80,7 @@ async fn live(machine: &Machine, engine: &Engine, told: &Told, random: &mut Smal
         when(keeps, keep(site, told, kept)),
         when(verifies, verify_log(site)),
         when(streams, put_and_reshard(site, &told.records, streamed, 2 * rounds)),
+        when(shares, share(site, &told.fates, shared, rounds)),
     );
 }
 
@@ -111,6 +114,8 @@ async fn trial(seed: u64) {
     machine.serves_at_once = false;
     let engine = machine.start().expect("a sound disk opens");
     check(&machine, &engine, &told.oracles.copy().until(&told.oracles), &what).await;
+    let site = Site { machine: &machine, engine: &engine, oracles: &told.oracles };
+    record_queue::check(site, &told.fates, &what).await;
     let records = told.records.into_inner().expect("records");
     stream::check(&engine, &records, &what).await;
     machine.cut_power(Some(engine));

@@ -1,6 +1,6 @@
 //! Queues over a stream: over several lives, through splits, past the retention, and with receives that wait.
 
-use super::support::{change, created, put, record, stream_path};
+use super::support::{acknowledging, change, created, created_on_demand, put, record, showing, stream_path};
 use crate::{
     base::{
         id::StreamQueueId,
@@ -10,7 +10,6 @@ use crate::{
     domain::stream::{
         StreamError,
         acks::{About, AckError, Settings, Start, machine::Lane},
-        create::Create,
         queues::CreateQueue,
         settings::Mode,
     },
@@ -34,10 +33,7 @@ const LONG: Duration = Duration::from_secs(600);
 const SETTINGS: Settings = Settings { visibility_timeout: LONG, max_receive_count: Some(2) };
 
 async fn on_demand(engine: &Engine, name: &str) -> Arc<StreamHandle> {
-    let plain = created(4, DAY);
-    let settings =
-        crate::domain::stream::settings::Settings { mode: Mode::OnDemand { warm_throughput: 0 }, ..plain.settings };
-    let request = Create { settings, ..plain };
+    let request = created_on_demand(DAY);
     engine.create_stream(stream_path(name), request).await.expect("asked").expect("created")
 }
 
@@ -87,18 +83,7 @@ async fn put_named(engine: &Engine, queue: &Queue, range: std::ops::Range<usize>
 
 async fn acknowledge(engine: &Engine, queue: &Queue, records: &[DeliveredRecord]) -> Vec<Result<(), AckError>> {
     let receipts: Vec<_> = records.iter().map(|delivered| delivered.receipt).collect();
-    let id = queue.id;
-    let decide = move |view: &View<'_>| {
-        let (name, queue) = view.queue(id).expect("there");
-        let mut changes = Vec::new();
-        let results = receipts.iter().map(|receipt| {
-            let event = queue.acknowledge(receipt.lane, &receipt.handle)?;
-            changes.extend(event.map(|event| Change::Queue { name: name.clone(), event }));
-            Ok(())
-        });
-        let results = results.collect();
-        Ok::<_, StreamError>((changes, results))
-    };
+    let decide = acknowledging(queue.id, receipts);
     engine.change_stream(&queue.stream, decide).await.expect("asked").expect("decided")
 }
 
@@ -156,16 +141,8 @@ async fn what_was_acknowledged_stays_so_in_every_life_and_the_rest_comes_again()
     // Handed back, the rest comes again.
     let back = asked(&made, Lane::Main);
     let marks: Vec<_> = first[40..].iter().map(|delivered| delivered.receipt.handle).collect();
-    let id = made.id;
-    let expire = move |view: &View<'_>| {
-        let (name, queue) = view.queue(id).expect("there");
-        let shown = marks.iter().map(|handle| {
-            let event = queue.change_visibility(view.now, Lane::Main, handle, Duration::ZERO).expect("held");
-            Change::Queue { name: name.clone(), event }
-        });
-        Ok::<_, StreamError>((shown.collect(), ()))
-    };
-    engine.change_stream(&made.stream, expire).await.expect("asked").expect("decided");
+    let shown = engine.change_stream(&made.stream, showing(made.id, Lane::Main, marks)).await;
+    shown.expect("asked").expect("decided").expect("held");
     let second = engine.receive_records(&made.stream, back).await.expect("received");
     assert_eq!(texts(&second), left);
     assert!(second.iter().all(|delivered| delivered.receive_count == 2));
@@ -230,16 +207,8 @@ async fn a_receive_wakes_for_a_new_record_one_that_comes_back_and_the_end_of_the
     let task = waiting(&engine, &made, Lane::Main).await;
     first.extend(returned);
     let handles: Vec<_> = first.iter().map(|delivered| delivered.receipt.handle).collect();
-    let id = made.id;
-    let show = move |view: &View<'_>| {
-        let (name, queue) = view.queue(id).expect("there");
-        let shown = handles.iter().map(|handle| {
-            let event = queue.change_visibility(view.now, Lane::Main, handle, Duration::ZERO).expect("held");
-            Change::Queue { name: name.clone(), event }
-        });
-        Ok::<_, StreamError>((shown.collect(), ()))
-    };
-    engine.change_stream(&made.stream, show).await.expect("asked").expect("decided");
+    let shown = engine.change_stream(&made.stream, showing(made.id, Lane::Main, handles)).await;
+    shown.expect("asked").expect("decided").expect("held");
     assert_eq!(texts(&task.await.expect("woke").expect("received")), named(1..2), "shown again");
     assert_eq!(texts(&dead.await.expect("woke").expect("received")), named(2..3), "received twice in vain");
     let task = waiting(&engine, &made, Lane::Main).await;

@@ -2,16 +2,22 @@
 
 use crate::{
     base::{
-        id::PartitionId,
+        id::{PartitionId, StreamQueueId},
         name::{AccountId, Namespace, Region},
         stream_name::{StreamName, StreamPath},
     },
     domain::stream::{
-        Cursor, Position, ShardId, StreamError, create::Create, event::Event, hash::PartitionKey, settings::Settings,
+        Cursor, Position, ShardId, StreamError,
+        acks::{AckError, Handle, machine::Lane},
+        create::Create,
+        event::Event,
+        hash::PartitionKey,
+        settings::{Mode, Settings},
     },
     engine::{
         client::Engine,
         streams::{
+            delivery::RecordReceipt,
             handle::StreamHandle,
             record::{NewRecord, PutBatch, PutRecord, ReadBatch},
             view::{Change, View},
@@ -31,6 +37,49 @@ pub(in crate::engine) fn stream_path(name: &str) -> StreamPath {
 pub(in crate::engine) fn created(shards: u32, retention: Duration) -> Create {
     let settings = Settings { retention, ..Settings::default() };
     Create { settings, shards, partition: PartitionId(0), settle: Duration::ZERO }
+}
+
+/// Of an on-demand stream, which queues can stand on.
+pub(in crate::engine) fn created_on_demand(retention: Duration) -> Create {
+    let plain = created(4, retention);
+    Create { settings: Settings { mode: Mode::OnDemand { warm_throughput: 0 }, ..plain.settings }, ..plain }
+}
+
+/// Acknowledges records of a queue.
+pub(in crate::engine) fn acknowledging(
+    id: StreamQueueId,
+    receipts: Vec<RecordReceipt>,
+) -> impl FnOnce(&View<'_>) -> Result<(Vec<Change>, Vec<Result<(), AckError>>), StreamError> + Send + 'static {
+    move |view: &View<'_>| {
+        let (name, queue) = view.queue(id).expect("there");
+        let mut changes = Vec::new();
+        let results = receipts.iter().map(|receipt| {
+            let event = queue.acknowledge(receipt.lane, &receipt.handle)?;
+            changes.extend(event.map(|event| Change::Queue { name: name.clone(), event }));
+            Ok(())
+        });
+        let results = results.collect();
+        Ok((changes, results))
+    }
+}
+
+/// Hands records of a queue back; all, or none when one is not leased any more.
+pub(in crate::engine) fn showing(
+    id: StreamQueueId,
+    lane: Lane,
+    handles: Vec<Handle>,
+) -> impl FnOnce(&View<'_>) -> Result<(Vec<Change>, Result<(), AckError>), StreamError> + Send + 'static {
+    move |view: &View<'_>| {
+        let (name, queue) = view.queue(id).expect("there");
+        let shown = handles.iter().map(|handle| {
+            let event = queue.change_visibility(view.now, lane, handle, Duration::ZERO)?;
+            Ok(Change::Queue { name: name.clone(), event })
+        });
+        Ok(match shown.collect() {
+            Ok(changes) => (changes, Ok(())),
+            Err(error) => (Vec::new(), Err(error)),
+        })
+    }
 }
 
 pub(in crate::engine) fn record(key: &str, data: &str) -> NewRecord {
