@@ -114,6 +114,14 @@ impl Site<'_> {
         }
     }
 
+    /// The same for what is made on the way. It may be there and not open yet: a start does that in a moment.
+    pub(super) fn unless_opening<T>(&self, made: Result<T, Refusal>) -> Option<T> {
+        match made {
+            Err(refusal) if matches!(refusal.reason, Reason::StreamExists | Reason::StreamPartExists) => None,
+            made => self.unless_cut(made),
+        }
+    }
+
     pub(super) async fn queue(&self, name: &str) -> Option<Arc<QueueDefinition>> {
         queue(self.engine, name, options(name)).await
     }

@@ -106,12 +106,12 @@ async fn queue(site: Site<'_>) -> Option<Queue> {
     let stream = match site.engine.find_stream(&path) {
         Ok(found) => found,
         Err(_) => {
-            site.unless_cut(site.engine.create_stream(path, created_on_demand(RETENTION)).await)?.expect("created")
+            site.unless_opening(site.engine.create_stream(path, created_on_demand(RETENTION)).await)?.expect("created")
         }
     };
     let (id, tags, found) = (StreamQueueId(0), [].into(), [].into());
     let request = CreateQueue { id, settings: SETTINGS, start: Start::TrimHorizon, tags, found };
-    let made = site.unless_cut(site.engine.create_stream_queue(&stream, QUEUE.into(), request).await)?;
+    let made = site.unless_opening(site.engine.create_stream_queue(&stream, QUEUE.into(), request).await)?;
     Some(Queue { stream, id: made.expect("created").about.id })
 }
 

@@ -59,12 +59,7 @@ async fn stream(site: Site<'_>) -> Option<Arc<StreamHandle>> {
         return Some(found);
     }
     let made = site.engine.create_stream(stream_path(NAME), created(2, RETENTION)).await;
-    match made {
-        Ok(made) => Some(made.expect("a stream")),
-        // A start opens it in a moment: what made it was durable when the power went.
-        Err(refusal) if refusal.reason == crate::base::reason::Reason::StreamExists => None,
-        Err(refusal) => site.unless_cut(Err(refusal)),
-    }
+    Some(site.unless_opening(made)?.expect("a stream"))
 }
 
 /// Splits or merges where it can be done.
