@@ -45,11 +45,14 @@ pub(in crate::engine) fn created_on_demand(retention: Duration) -> Create {
     Create { settings: Settings { mode: Mode::OnDemand { warm_throughput: 0 }, ..plain.settings }, ..plain }
 }
 
+/// What a decision changes, and what it tells.
+type Decided<T> = Result<(Vec<Change>, T), StreamError>;
+
 /// Acknowledges records of a queue.
 pub(in crate::engine) fn acknowledging(
     id: StreamQueueId,
     receipts: Vec<RecordReceipt>,
-) -> impl FnOnce(&View<'_>) -> Result<(Vec<Change>, Vec<Result<(), AckError>>), StreamError> + Send + 'static {
+) -> impl FnOnce(&View<'_>) -> Decided<Vec<Result<(), AckError>>> + Send + 'static {
     move |view: &View<'_>| {
         let (name, queue) = view.queue(id).expect("there");
         let mut changes = Vec::new();
@@ -68,7 +71,7 @@ pub(in crate::engine) fn showing(
     id: StreamQueueId,
     lane: Lane,
     handles: Vec<Handle>,
-) -> impl FnOnce(&View<'_>) -> Result<(Vec<Change>, Result<(), AckError>), StreamError> + Send + 'static {
+) -> impl FnOnce(&View<'_>) -> Decided<Result<(), AckError>> + Send + 'static {
     move |view: &View<'_>| {
         let (name, queue) = view.queue(id).expect("there");
         let shown = handles.iter().map(|handle| {
