@@ -30,6 +30,15 @@ impl Bodies {
         Self { run, filling: filling.freeze() }
     }
 
+    /// Those of messages that the same run only has in the way.
+    pub(super) fn of_backlog(&self) -> Self {
+        Self { run: !self.run, filling: self.filling.clone() }
+    }
+
+    pub(super) fn run(&self) -> u32 {
+        self.run
+    }
+
     pub(super) fn make(&self, client: u32, place: u64) -> Bytes {
         let mut body = BytesMut::with_capacity(self.filling.len());
         body.put_u32_le(self.run);

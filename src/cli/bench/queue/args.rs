@@ -51,6 +51,10 @@ pub(crate) struct QueueBenchArgs {
     /// Messages to have in the queues before the clock starts (receive, consume)
     #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) messages: u64,
+    /// Messages that stand in the queues besides and stay there: in front of those that are sent, behind those that are
+    /// received. What was sent is not read back then
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub(super) backlog: u64,
     /// Messages that one client has unacknowledged (produce, consume)
     #[arg(long, value_name = "COUNT", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) window: u32,

@@ -84,8 +84,8 @@ impl Consumer<'_> {
         match answer.frame {
             Some(consume_response::Frame::Delivery(delivery)) => {
                 let Some(frames) = frames else { return true };
-                note(self.load, self.ledger, queue, &delivery.messages);
-                self.unconfirmed.push_back((self.next, delivery.messages.len(), now()));
+                let count = note(self.load, self.ledger, queue, &delivery.messages);
+                self.unconfirmed.push_back((self.next, count, now()));
                 let settle = consume_request::Settle { settle_id: self.next, settlements: acks(delivery.messages) };
                 self.next += 1;
                 send(frames, consume_request::Frame::Settle(settle)).await;

@@ -5,7 +5,7 @@ use crate::cli::bench::ledger::Bodies;
 use crate::cli::credentials::Wire;
 use crate::{
     cli::bench::clock::{Window, now},
-    proto::queue::v1::{Message, queue_service_client::QueueServiceClient},
+    proto::queue::v1::{Message, ReceivedMessage, queue_service_client::QueueServiceClient},
 };
 use std::{
     sync::{
@@ -20,6 +20,7 @@ pub(super) struct Load {
     pub(super) args: QueueBenchArgs,
     pub(super) queues: Vec<String>,
     pub(super) bodies: Bodies,
+    backlog: Bodies,
     pub(super) window: Window,
     /// Messages that receivers still expect.
     left: AtomicU64,
@@ -29,7 +30,13 @@ pub(super) struct Load {
 
 impl Load {
     pub(super) fn new(args: QueueBenchArgs, queues: Vec<String>, bodies: Bodies, window: Window, left: u64) -> Self {
-        Self { args, queues, bodies, window, left: AtomicU64::new(left), finished: OnceLock::new() }
+        let backlog = bodies.of_backlog();
+        Self { args, queues, bodies, backlog, window, left: AtomicU64::new(left), finished: OnceLock::new() }
+    }
+
+    /// Whether a message is of the backlog, which nobody counts.
+    pub(super) fn is_backlog(&self, message: &ReceivedMessage) -> bool {
+        self.args.backlog > 0 && self.backlog.read(&message.body).is_some()
     }
 
     /// The queue of a client's next call: each client goes round all queues, from another beginning.
@@ -51,7 +58,7 @@ impl Load {
         Message {
             body: self.bodies.make(client, place),
             group_id: if fifo { format!("client-{client}") } else { String::new() },
-            deduplication_id: if fifo { format!("{client}-{place}") } else { String::new() },
+            deduplication_id: if fifo { format!("{:x}-{client}-{place}", self.bodies.run()) } else { String::new() },
             ..Message::default()
         }
     }

@@ -37,8 +37,7 @@ pub(super) async fn run(load: Arc<Load>, ledger: Arc<Mutex<Ledger>>, channel: Wi
             continue;
         }
         empty = 0;
-        note(&load, &ledger, at, &messages);
-        let count = messages.len();
+        let count = note(&load, &ledger, at, &messages);
         match queues.settle(SettleRequest { queue, settlements: acks(messages) }).await {
             Ok(answer) => {
                 for failure in answer.into_inner().failures {
@@ -53,13 +52,16 @@ pub(super) async fn run(load: Arc<Load>, ledger: Arc<Mutex<Ledger>>, channel: Wi
     tally
 }
 
-/// Reads the bodies, then takes note of them all under one lock.
-pub(super) fn note(load: &Load, ledger: &Mutex<Ledger>, queue: u32, messages: &[ReceivedMessage]) {
-    let read: Vec<_> = messages.iter().map(|message| load.bodies.read(&message.body)).collect();
+/// Reads the bodies, then takes note of them all under one lock; tells how many counted.
+pub(super) fn note(load: &Load, ledger: &Mutex<Ledger>, queue: u32, messages: &[ReceivedMessage]) -> usize {
+    let counted = messages.iter().filter(|message| !load.is_backlog(message));
+    let read: Vec<_> = counted.map(|message| load.bodies.read(&message.body)).collect();
+    let count = read.len();
     let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
     for body in read {
         ledger.saw(queue, body);
     }
+    count
 }
 
 pub(super) fn acks(messages: Vec<ReceivedMessage>) -> Vec<Settlement> {

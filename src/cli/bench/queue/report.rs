@@ -20,6 +20,7 @@ pub(super) struct Report {
     size: u64,
     queues: u32,
     fifo: bool,
+    backlog: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate: Option<f64>,
     pub(super) rounds: Vec<Figures>,
@@ -40,6 +41,7 @@ impl Report {
             size: args.size,
             queues: args.queues,
             fifo: args.fifo,
+            backlog: args.backlog,
             rate: args.rate,
             ratio: figures::ratio(&rounds, &ceiling),
             rounds,
@@ -58,6 +60,10 @@ impl Report {
             Mode::Receive => "receive and settle",
             Mode::Consume => "consume and settle",
         };
+        let backlog = match args.backlog {
+            0 => String::new(),
+            backlog => format!(", a backlog of {}", grouped(backlog)),
+        };
         let kind = if self.fifo { " FIFO" } else { "" };
         let how = match (args.receives(), self.rate) {
             (true, _) => format!("{} messages", grouped(args.messages)),
@@ -65,7 +71,7 @@ impl Report {
             (false, None) => format!("closed loop for {}", show_duration(args.duration)),
         };
         format!(
-            "{mode}: {} clients on {} connections, batch {}, {} bodies, {}{kind} queues, {how}\n",
+            "{mode}: {} clients on {} connections, batch {}, {} bodies, {}{kind} queues, {how}{backlog}\n",
             self.clients,
             self.connections,
             self.batch,

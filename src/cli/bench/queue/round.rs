@@ -14,11 +14,12 @@ use crate::{
             figures::Round,
             ledger::{Bodies, Ledger, Sent, Verdict},
             produce,
+            show::grouped,
             tally::{Tally, join},
         },
         client::{endpoint, unreachable},
         credentials::Wire,
-        value,
+        output, value,
     },
     proto::queue::v1::{CreateQueueRequest, DeleteQueueRequest, Queue, QueueType},
 };
@@ -117,7 +118,20 @@ impl Target {
         if args.receives() { self.receiving(args).await } else { self.sending(args).await }
     }
 
+    /// Sends what is only to stand there.
+    async fn pile_up(&self, args: &QueueBenchArgs) -> Result<(), Failure> {
+        if !self.stores || args.backlog == 0 {
+            return Ok(());
+        }
+        output::note(&format!("sending a backlog of {} messages", grouped(args.backlog)));
+        let args = QueueBenchArgs { messages: args.backlog, ..args.clone() };
+        let window = Window::after(Duration::ZERO, ENDLESS);
+        let load = Load::new(args, self.queues.clone(), self.bodies.of_backlog(), window, 0);
+        fill::fill(&Arc::new(load), &self.channels).await.map(drop)
+    }
+
     async fn sending(&self, args: &QueueBenchArgs) -> Result<Round, Failure> {
+        self.pile_up(args).await?;
         let load = Arc::new(self.load(args.clone(), Window::after(args.warmup, args.duration), 0));
         let mut clients = JoinSet::new();
         for index in 0..args.clients {
@@ -130,7 +144,8 @@ impl Target {
             };
         }
         let (tally, sent) = join(clients, args.clients).await?;
-        let verdict = if self.stores && !args.no_verify { Some(self.verify(args, sent).await?) } else { None };
+        let is_verified = self.stores && !args.no_verify && args.backlog == 0;
+        let verdict = if is_verified { Some(self.verify(args, sent).await?) } else { None };
         Ok(Round { tally, elapsed: args.duration, verdict })
     }
 
@@ -142,6 +157,7 @@ impl Target {
             let everything = Sent { next: args.messages, ..Sent::default() };
             vec![everything]
         };
+        self.pile_up(args).await?;
         let (tally, elapsed, verdict) = self.receive(&load, sent).await?;
         Ok(Round { tally, elapsed, verdict: Some(verdict) })
     }

@@ -1,11 +1,18 @@
 //! The load and the server that stores nothing, against each other.
 
-use super::{args::QueueBenchArgs, ceiling, report::Report, round::Target};
-use crate::cli::bench::{
-    figures::{Figures, Rate},
-    ledger::{Bodies, Verdict},
+use super::{args::QueueBenchArgs, ceiling, load::Load, receive::note, report::Report, round::Target};
+use crate::{
+    cli::bench::{
+        clock::Window,
+        figures::{Figures, Rate},
+        ledger::{Bodies, Ledger, Sent, Verdict},
+    },
+    proto::queue::v1::ReceivedMessage,
 };
 use clap::Parser;
+use std::{sync::Mutex, time::Duration};
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 #[derive(Parser)]
 struct Line {
@@ -45,6 +52,23 @@ fn receiving_ends_when_every_message_came_once() {
         let whole = Verdict { sent: 1000, received: 1000, ..Verdict::default() };
         assert_eq!((figures.verdict, figures.errors.len()), (Some(whole), 0), "{mode}");
     }
+}
+
+#[test]
+fn a_backlog_is_told_from_what_counts() {
+    let bodies = Bodies::new(1, 1024);
+    let backlog = bodies.of_backlog();
+    let received = |bodies: &Bodies| ReceivedMessage { body: bodies.make(0, 0), ..ReceivedMessage::default() };
+    let load = |line| Load::new(args(line), vec!["q".into()], bodies.clone(), Window::after(DAY, DAY), 1);
+    let ledger = || Mutex::new(Ledger::new(false, vec![Sent { next: 1, ..Sent::default() }]));
+    let both = [received(&backlog), received(&bodies)];
+    let with = ledger();
+    assert_eq!(note(&load("--backlog 5"), &with, 0, &both), 1);
+    let whole = Verdict { sent: 1, received: 1, ..Verdict::default() };
+    assert_eq!(with.into_inner().expect("no panic").verdict(), whole);
+    let without = ledger();
+    assert_eq!(note(&load(""), &without, 0, &both), 2);
+    assert_eq!(without.into_inner().expect("no panic").verdict(), Verdict { received: 2, changed: 1, ..whole });
 }
 
 #[test]
