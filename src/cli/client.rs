@@ -16,7 +16,12 @@ use crate::{
     },
 };
 use clap::Args;
-use std::{error::Error as _, future::Future, time::Duration};
+use std::{
+    error::Error as _,
+    future::Future,
+    pin::{Pin, pin},
+    time::Duration,
+};
 use tonic::{Code, Request, Status, metadata::MetadataValue, transport::Endpoint};
 use tonic_types::StatusExt as _;
 
@@ -133,6 +138,8 @@ pub(crate) fn unreachable(server: &str, error: &tonic::transport::Error) -> Fail
 /// Runs a client command on a runtime of its own. A connection to `server` that breaks is named in the failure.
 pub(crate) fn block_on<T>(server: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Behind a pointer, or the whole command is compiled into each part of the runtime that its type passes through.
+    let work: Pin<&mut dyn Future<Output = _>> = pin!(work);
     runtime.block_on(work).map_err(|failure| if failure.lost_connection { lost(server, failure) } else { failure })
 }
 
