@@ -1,15 +1,19 @@
-//! One script with rotations, checkpoints, the evacuation, new generations of the index and backups, and a power cut at
-//! each of its calls.
+//! Scripts with rotations, checkpoints, the evacuation, new generations of the index and backups, and a power cut at each
+//! of their calls: one for messages, one for the records of streams.
 
 use super::{
     keeping::{Taken, back_up, check_backups, verify_log},
     load::{ORDERED, Oracles, PLAIN, Site, check, circulate, pass_through, trade},
     machine::{DATA, Machine, TestClock},
-    stream::Records,
+    record_queue::{self, Fates, share},
+    stream::{self, Records, put_and_reshard},
 };
-use crate::storage::{
-    index::memory::MemoryDisk,
-    io::sim::{Fault, SimDisk},
+use crate::{
+    engine::client::Engine,
+    storage::{
+        index::memory::MemoryDisk,
+        io::sim::{Fault, SimDisk},
+    },
 };
 use rand::{SeedableRng as _, rngs::SmallRng};
 use std::{
@@ -60,41 +64,98 @@ async fn some_of_everything(site: Site<'_>, seed: u64, rounds: usize) -> Option<
     circulate(site, random(), rounds).await
 }
 
-/// A store with messages, and an index that lacks a page: the next start makes a new generation of it.
-async fn beginning() -> (Machine, Oracles) {
+/// Records that are put while the shards change, and others that a queue over their stream gives out.
+async fn records(site: Site<'_>, told: &Told, seed: u64, rounds: usize) -> Option<()> {
+    let random = || SmallRng::seed_from_u64(seed);
+    put_and_reshard(site, &told.records, random(), rounds).await?;
+    share(site, &told.fates, random(), rounds).await
+}
+
+#[derive(Clone, Copy)]
+enum Script {
+    Messages,
+    Records,
+}
+
+impl Script {
+    async fn run(self, site: Site<'_>, told: &Told, taken: &Mutex<Vec<Taken>>) -> Option<()> {
+        match self {
+            Self::Messages => {
+                some_of_everything(site, 2, 2).await?;
+                pass(site).await?;
+                back_up(site, taken, &told.records).await?;
+                some_of_everything(site, 3, 1).await?;
+                pass(site).await?;
+                verify_log(site).await?;
+                back_up(site, taken, &told.records).await
+            }
+            Self::Records => {
+                records(site, told, 2, 4).await?;
+                pass(site).await?;
+                records(site, told, 3, 4).await?;
+                back_up(site, taken, &told.records).await
+            }
+        }
+    }
+
+    /// What goes on after a power cut.
+    async fn go_on(self, site: Site<'_>, told: &Told, seed: u64) -> Option<()> {
+        match self {
+            Self::Messages => some_of_everything(site, seed, 1).await,
+            Self::Records => records(site, told, seed, 1).await,
+        }
+    }
+}
+
+/// What clients were told of the store.
+#[derive(Default)]
+struct Told {
+    oracles: Oracles,
+    records: Mutex<Records>,
+    fates: Mutex<Fates>,
+}
+
+impl Told {
+    fn copy(&self) -> Self {
+        let records = self.records.lock().expect("records").clone();
+        let fates = self.fates.lock().expect("fates").clone();
+        Self { oracles: self.oracles.copy(), records: records.into(), fates: fates.into() }
+    }
+
+    async fn check(&self, machine: &Machine, engine: &Engine, what: &str) {
+        check(machine, engine, &self.oracles.copy().until(&self.oracles), what).await;
+        record_queue::check(Site { machine, engine, oracles: &self.oracles }, &self.fates, what).await;
+        let records = self.records.lock().expect("records").clone();
+        stream::check(engine, &records, what).await;
+    }
+}
+
+/// A store with messages and records, and an index that lacks a page: the next start makes a new generation of it.
+async fn beginning() -> (Machine, Told) {
     // It stands still, so that checkpoints come where the script wants them.
     let clock = TestClock::new(Duration::ZERO);
     let mut machine = Machine::new(1, clock, MemoryDisk::rewritten_every(5));
-    let oracles = Oracles::default();
+    let told = Told::default();
     let engine = machine.start().expect("starts");
-    let site = Site { machine: &machine, engine: &engine, oracles: &oracles };
+    let site = Site { machine: &machine, engine: &engine, oracles: &told.oracles };
     some_of_everything(site, 1, 8).await.expect("no power cut");
+    records(site, &told, 1, 8).await.expect("no power cut");
     engine.close();
     let (queue, page) = machine.index.pages()[0];
     assert!(machine.index.lose(queue, page));
     machine.kill(None);
-    (machine, oracles)
-}
-
-async fn script(site: Site<'_>, taken: &Mutex<Vec<Taken>>) -> Option<()> {
-    some_of_everything(site, 2, 2).await?;
-    pass(site).await?;
-    back_up(site, taken, &Mutex::default()).await?;
-    some_of_everything(site, 3, 1).await?;
-    pass(site).await?;
-    verify_log(site).await?;
-    back_up(site, taken, &Mutex::default()).await
+    (machine, told)
 }
 
 /// Runs the script with a power cut at `call`, and looks at what is left; false when the script was over before.
-async fn cut_at(call: u64, machine: &mut Machine, oracles: &Oracles) -> bool {
+async fn cut_at(script: Script, call: u64, machine: &mut Machine, told: &Told) -> bool {
     let what = format!("call {call}");
     let taken = Mutex::default();
     machine.disk.fault_at(machine.disk.calls() + call, Fault::Crash);
     let engine = machine.start();
     if let Some(engine) = &engine {
-        let site = Site { machine, engine, oracles };
-        if script(site, &taken).await.is_some() {
+        let site = Site { machine, engine, oracles: &told.oracles };
+        if script.run(site, told, &taken).await.is_some() {
             engine.close();
         }
     }
@@ -105,26 +166,27 @@ async fn cut_at(call: u64, machine: &mut Machine, oracles: &Oracles) -> bool {
         machine.disk.fault_at(call * 7 % 151, Fault::Crash);
         let engine = machine.start();
         if let Some(engine) = &engine {
-            let site = Site { machine, engine, oracles };
-            some_of_everything(site, call, 1).await;
+            let site = Site { machine, engine, oracles: &told.oracles };
+            script.go_on(site, told, call).await;
         }
         machine.cut_power(engine);
     }
     let engine = machine.start().expect("a sound disk opens");
-    check(machine, &engine, &oracles.copy().until(oracles), &what).await;
+    told.check(machine, &engine, &what).await;
     machine.cut_power(Some(engine));
     let taken = taken.into_inner().expect("taken");
     if call.is_multiple_of(5) {
-        check_backups(machine, &taken, call as usize / 5 % taken.len().max(1), &Records::default(), &what).await;
+        let records = told.records.lock().expect("records").clone();
+        check_backups(machine, &taken, call as usize / 5 % taken.len().max(1), &records, &what).await;
     }
     cut
 }
 
 /// Every second call, from the first or the second on.
-async fn cut_at_every_second(first: u64) {
-    let (machine, oracles) = beginning().await;
+async fn cut_at_every_second(script: Script, first: u64) {
+    let (machine, told) = beginning().await;
     let mut call = first;
-    while cut_at(call, &mut machine.fork(), &oracles.copy()).await {
+    while cut_at(script, call, &mut machine.fork(), &told.copy()).await {
         call += 2;
     }
     assert!(call > 300, "the script has only {call} calls");
@@ -133,10 +195,20 @@ async fn cut_at_every_second(first: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_power_cut_at_every_even_call_leaves_each_message_once() {
-    cut_at_every_second(0).await;
+    cut_at_every_second(Script::Messages, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_power_cut_at_every_odd_call_leaves_each_message_once() {
-    cut_at_every_second(1).await;
+    cut_at_every_second(Script::Messages, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_cut_at_every_even_call_leaves_each_record_once() {
+    cut_at_every_second(Script::Records, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_cut_at_every_odd_call_leaves_each_record_once() {
+    cut_at_every_second(Script::Records, 1).await;
 }

@@ -11,7 +11,7 @@
 //! | `leases` | tables of leases, on a machine of their own |
 //! | `random` | power cuts at random calls, several in a row, from a seed |
 //! | `chains` | lives in a row whose traps only a later one falls into: an index ahead of its snapshot, and lost; restores |
-//! | `every_call` | one script, and a power cut at each of its calls |
+//! | `every_call` | one script for messages and one for records, and a power cut at each of their calls |
 //!
 //! A seed decides what is done and at which call the power goes. It does not decide which of the engine's threads comes
 //! first, so a seed that failed may have to run more than once to fail again. Where everything runs on one thread, in the
