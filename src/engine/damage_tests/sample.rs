@@ -37,6 +37,8 @@ use tokio::sync::OnceCell;
 
 pub(super) const DIR: &str = "/data";
 const HOUR: Duration = Duration::from_secs(3600);
+/// Longer than all cases take: the clock is the machine's.
+const LEASE: Duration = Duration::from_secs(12 * 3600);
 const QUEUES: [&str; 8] = ["plain", "ordered.fifo", "dead", "work", "late", "cleared", "emptied", "traffic"];
 
 /// A data directory nobody uses, and what it holds.
@@ -241,7 +243,7 @@ async fn queue(engine: &Engine, name: &str) -> Arc<QueueDefinition> {
     let fifo = name.ends_with(".fifo").then(Fifo::default);
     let policy = DeadLetterPolicy { queue: path("dead"), max_receive_count: 1 };
     let dead_letter = (name == "work").then_some(policy);
-    let options = QueueOptions { fifo, dead_letter, visibility_timeout: HOUR, ..QueueOptions::default() };
+    let options = QueueOptions { fifo, dead_letter, visibility_timeout: LEASE, ..QueueOptions::default() };
     engine.create_queue(path(name), options).await.expect("created").definition
 }
 
