@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "a memory map cannot be made without it; this file is the one exception")]
 
 use bytes::Bytes;
-use memmap2::{Mmap, MmapOptions, UncheckedAdvice};
+use memmap2::{Advice, Mmap, MmapOptions, UncheckedAdvice};
 use std::{
     fmt,
     fs::File,
@@ -105,6 +105,16 @@ impl Map {
 
     pub fn slice(&self, range: Range<usize>) -> Bytes {
         self.for_reading(&range).slice(range)
+    }
+
+    /// Reads a little here and there: what is touched comes from the disk page by page, without the megabytes around it
+    /// that who reads on will want.
+    pub fn sparsely<T>(&self, read: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+        let Source::File(map) = &self.pages.source else { return Ok(read(self)) };
+        map.advise(Advice::Random)?;
+        let read = read(self);
+        map.advise(Advice::Normal)?;
+        Ok(read)
     }
 
     /// Knows whether the map or a slice of it lives, and keeps neither.
@@ -216,6 +226,28 @@ mod tests {
         let most_mib = most.saturating_sub(before) >> 10;
         assert!((32..160).contains(&most_mib), "384 MiB were read; the process showed {most_mib} MiB");
         assert!(kept.iter().all(|(from, part)| part[..] == content[*from..from + AROUND_BYTES]));
+    }
+
+    /// What the kernel keeps of the map that stands at this address.
+    fn is_read_at_random(map: &[u8]) -> bool {
+        let from = format!("{:x}-", map.as_ptr() as usize);
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut lines = maps.lines().skip_while(|line| !line.starts_with(&from));
+        let flags = lines.find_map(|line| line.strip_prefix("VmFlags:")).unwrap();
+        flags.split_whitespace().any(|flag| flag == "rr")
+    }
+
+    #[test]
+    fn reads_here_and_there_take_nothing_along_and_later_ones_do() {
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = dir.path().join("sealed");
+        write_file_durably(&SysIo, &path, &vec![7; 12_345]).unwrap();
+        let map = SysIo.open_read(&path).unwrap().map().unwrap();
+        assert!(!is_read_at_random(&map));
+        let read = map.sparsely(|bytes| (bytes[12_344], is_read_at_random(bytes))).unwrap();
+        assert_eq!(read, (7, true));
+        assert!(!is_read_at_random(&map));
+        assert_eq!(Map::of(Bytes::from_static(b"content")).sparsely(|bytes| bytes.len()).unwrap(), 7);
     }
 
     #[test]

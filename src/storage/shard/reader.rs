@@ -170,6 +170,12 @@ impl ShardReader {
     }
 
     fn first_in(&self, sealed: &[u64], shard: u32) -> Result<u64, ShardReadError> {
+        // Most shards are as old as what is kept, so that there is nothing to search for.
+        if let Some(oldest) = sealed.first()
+            && let Some(span) = self.segment(*oldest)?.index.span(shard)
+        {
+            return Ok(span.first);
+        }
         let at = self.search(sealed, |index| index.span(shard).is_none())?;
         match sealed.get(at) {
             Some(number) => Ok(self.segment(*number)?.index.span(shard).map_or(0, |span| span.first)),
@@ -277,8 +283,11 @@ impl ShardReader {
 
     fn load(&self, number: u64) -> io::Result<Segment> {
         let bytes = map(&*self.io.open_read(&file::path(&self.dir, number))?)?;
-        let id = Whose::of(&bytes, &self.owner, number).file_id();
-        if let Some(index) = id.and_then(|id| from_footer(&bytes, id)) {
+        let (id, footer) = bytes.sparsely(|bytes| {
+            let id = Whose::of(bytes, &self.owner, number).file_id();
+            (id, id.and_then(|id| from_footer(bytes, id)))
+        })?;
+        if let Some(index) = footer {
             return Ok(Segment { index, bytes });
         }
         let mut index = id.map(|id| from_chunks(bytes.whole(), id)).unwrap_or_default();
