@@ -9,6 +9,7 @@ use crate::{
     },
     service::words::{Attribute, AttributeValue, Payload},
 };
+use std::borrow::Cow;
 
 const SHORT_ID_CHARS_MAX: usize = 128;
 const ATTRIBUTES_MAX: usize = 10;
@@ -231,7 +232,9 @@ impl View<'_> {
         w.plain("MessageId", payload.message_id);
         w.plain("ReceiptHandle", self.receipt_handle);
         // A native producer may send bytes; XML and JSON carry text. The digest is of what is read.
-        let body = w.as_read(String::from_utf8_lossy(&payload.body));
+        let body =
+            std::str::from_utf8(&payload.body).map_or_else(|_| String::from_utf8_lossy(&payload.body), Cow::from);
+        let body = w.as_read(body);
         w.plain("MD5OfBody", digest::of_body(body.as_bytes()).as_str());
         w.text("Body", &body);
         if system != SystemNames::default() {

@@ -85,6 +85,13 @@ impl Writer {
     }
 
     fn json_text(&mut self, text: &str) {
+        // Without stopping at the first, so that many bytes are looked at in one step.
+        let is_escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+        if !text.bytes().fold(false, |found, byte| found | is_escaped(byte)) {
+            self.out.push(b'"');
+            self.raw(text);
+            return self.out.push(b'"');
+        }
         // Writing to a vector cannot fail.
         let _ = serde_json::to_writer(&mut self.out, text);
     }
@@ -315,5 +322,15 @@ mod tests {
                 .to_owned()
                 + r#""Item":[{"N":1},{"N":2}],"Attr":[{"Name":"n","Value":{"StringValue":"t","DataType":"String"}}]}"#
         );
+    }
+
+    #[test]
+    fn every_character_is_escaped_that_has_to_be() {
+        for character in (0..=0xff).filter_map(char::from_u32).chain(['\u{2028}', '😀']) {
+            let text = format!("a{character}b");
+            let mut writer = Writer::new(Form::Json);
+            writer.json_text(&text);
+            assert_eq!(writer.finish(), serde_json::to_vec(&text).expect("JSON"), "{character:?}");
+        }
     }
 }
