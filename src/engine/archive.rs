@@ -287,4 +287,21 @@ impl LogReader for Reader {
             None => places.iter().for_each(|at| visit(Err(ReadError::Trimmed { partition, lsn: at.lsn }))),
         });
     }
+
+    fn read_near_all(
+        &self,
+        partition: PartitionId,
+        at: &[Location],
+        visit: &mut dyn FnMut(Result<EntryView<'_>, ReadError>),
+    ) -> bool {
+        let archived = at.iter().filter(|at| at.lsn.is_in_archive()).count();
+        if archived != 0 && archived != at.len() {
+            return false;
+        }
+        let mut was_near = false;
+        self.each_run(at, |reader, _, places| {
+            was_near = reader.is_some_and(|reader| reader.read_near_all(partition, places, visit));
+        });
+        was_near
+    }
 }

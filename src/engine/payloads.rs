@@ -4,7 +4,7 @@
 use crate::{
     base::id::{Location, PartitionId},
     engine::{journal::PayloadReader, message::Payload},
-    storage::log::{EntryView, LogReader},
+    storage::log::{EntryView, LogReader, ReadError},
 };
 use std::{borrow::Cow, sync::Arc};
 use tokio::sync::Semaphore;
@@ -68,21 +68,37 @@ impl Payloads {
     }
 
     async fn fetch_cold(&self, partition: PartitionId, locations: Vec<Location>) -> Vec<Result<Payload, Unreadable>> {
+        let mut collected = Collected::with_capacity(locations.len());
+        if self.reader.read_near_all(partition, &locations, &mut |entry| collected.add(entry)) {
+            return collected.payloads;
+        }
         let reader = self.reader.clone();
         let permit = self.cold.clone().acquire_owned().await;
         let read = move || {
             let _permit = permit;
-            let mut payloads = Vec::with_capacity(locations.len());
-            let mut reading = PayloadReader::default();
-            reader.read_all(partition, &locations, &mut |entry| {
-                payloads.push(match entry {
-                    Ok(entry) => parse(&mut reading, &entry),
-                    Err(error) => Err(Unreadable::because(&error)),
-                });
-            });
-            payloads
+            reader.read_all(partition, &locations, &mut |entry| collected.add(entry));
+            collected.payloads
         };
         tokio::task::spawn_blocking(read).await.unwrap_or_default()
+    }
+}
+
+/// One payload after another.
+struct Collected {
+    payloads: Vec<Result<Payload, Unreadable>>,
+    reading: PayloadReader,
+}
+
+impl Collected {
+    fn with_capacity(count: usize) -> Self {
+        Self { payloads: Vec::with_capacity(count), reading: PayloadReader::default() }
+    }
+
+    fn add(&mut self, entry: Result<EntryView<'_>, ReadError>) {
+        self.payloads.push(match entry {
+            Ok(entry) => parse(&mut self.reading, &entry),
+            Err(error) => Err(Unreadable::because(&error)),
+        });
     }
 }
 

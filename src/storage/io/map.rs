@@ -23,6 +23,8 @@ use std::{
 const SHOWN_BYTES_MAX: usize = 64 << 20;
 /// Who touches one page gets those around it too, as Linux does it.
 const AROUND_BYTES: usize = 64 << 10;
+/// Most pages that are asked for in one go.
+const ASKED_PAGES_MAX: usize = 128;
 
 /// What was shown since all maps were let go of the last time.
 static SHOWN: AtomicUsize = AtomicUsize::new(0);
@@ -115,6 +117,20 @@ impl Map {
         let read = read(self);
         map.advise(Advice::Normal)?;
         Ok(read)
+    }
+
+    /// Whether the system has this range in memory, so that who reads it now waits for no disk. False also when that would
+    /// be much to ask, or the file ends before.
+    pub fn is_in_memory(&self, range: &Range<usize>) -> bool {
+        let Source::File(map) = &self.pages.source else { return range.end <= self.len() };
+        let page = rustix::param::page_size();
+        let Some(bytes) = map.get(range.start / page * page..range.end) else { return false };
+        let mut pages = [0; ASKED_PAGES_MAX];
+        let Some(pages) = pages.get_mut(..bytes.len().div_ceil(page)) else { return false };
+        // SAFETY: the address is that of a page of the map, which lives as long as `self`; the call writes one byte for
+        // each page that the length reaches, and `pages` has as many.
+        let answer = unsafe { libc::mincore(bytes.as_ptr().cast_mut().cast(), bytes.len(), pages.as_mut_ptr()) };
+        answer == 0 && pages.iter().all(|page| page & 1 == 1)
     }
 
     /// Knows whether the map or a slice of it lives, and keeps neither.
@@ -248,6 +264,33 @@ mod tests {
         assert_eq!(read, (7, true));
         assert!(!is_read_at_random(&map));
         assert_eq!(Map::of(Bytes::from_static(b"content")).sparsely(|bytes| bytes.len()).unwrap(), 7);
+    }
+
+    #[test]
+    fn what_the_system_has_in_memory_is_known_page_by_page() {
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = dir.path().join("sealed");
+        let page = rustix::param::page_size();
+        let len = 2 * ASKED_PAGES_MAX * page + 5;
+        write_file_durably(&SysIo, &path, &vec![7; len]).unwrap();
+        let map = SysIo.open_read(&path).unwrap().map().unwrap();
+        let many = 1..(ASKED_PAGES_MAX - 1) * page;
+        let forget = || {
+            let file = File::open(&path).unwrap();
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        };
+        forget();
+        assert!(!map.is_in_memory(&(len - 5..len)) && !map.is_in_memory(&many));
+        let sum = map.sparsely(|bytes| bytes[many.end - 1] + bytes[len - 1]).unwrap();
+        assert_eq!(sum, 14);
+        assert!(map.is_in_memory(&(len - 5..len)) && map.is_in_memory(&(many.end - 1..many.end)));
+        assert!(!map.is_in_memory(&many), "only its last page was read");
+        map[many.clone()].iter().for_each(|byte| assert_eq!(*byte, 7));
+        assert!(map.is_in_memory(&many) && map.is_in_memory(&(0..0)));
+        assert!(!map.is_in_memory(&(0..len)), "too many pages to ask for");
+        assert!(!map.is_in_memory(&(len - 5..len + 1)) && !map.is_in_memory(&(usize::MAX - 1..usize::MAX)));
+        let memory = Map::of(Bytes::from_static(b"content"));
+        assert!(memory.is_in_memory(&(0..7)) && !memory.is_in_memory(&(0..8)));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 use super::{
     ReadError,
     entry::EntryView,
+    hot::runs,
+    layout::PAGE_BYTES,
     sealed::Sealed,
     segments::Segments,
     table::{Place, Table},
@@ -20,6 +22,9 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use std::{io, sync::Arc};
 
+/// Most that is read on the thread that asks for it: more takes its time also from memory.
+const NEAR_BYTES_MAX: usize = 256 << 10;
+
 /// What a batch needs of the view, as it was at one moment. Readers hold no lock while they wait for the disk.
 pub(super) struct Snapshot {
     /// By sequence, oldest first.
@@ -33,6 +38,34 @@ pub(super) struct Snapshot {
 pub(super) struct Open {
     pub(super) table: Arc<Table>,
     pub(super) map: Map,
+}
+
+impl Open {
+    /// Whether all these places are in this segment and in memory. False also when they are much to read.
+    pub(super) fn has_in_memory(&self, partition: PartitionId, at: &[Location]) -> bool {
+        let mut span = 0..0;
+        let mut bytes = 0;
+        for (lsn, run) in runs(at) {
+            let Place::At(frame_at) = self.table.find(partition, lsn) else { return false };
+            for place in run {
+                let from = frame_at as usize + place.offset as usize;
+                let to = from + place.len as usize;
+                bytes += to - from;
+                if bytes > NEAR_BYTES_MAX {
+                    return false;
+                }
+                // What stands in a row is asked for together.
+                if (span.end..span.end + PAGE_BYTES).contains(&from) {
+                    span.end = to;
+                } else if self.map.is_in_memory(&span) {
+                    span = from..to;
+                } else {
+                    return false;
+                }
+            }
+        }
+        self.map.is_in_memory(&span)
+    }
 }
 
 /// The reading of one batch.
@@ -61,6 +94,11 @@ impl From<io::Error> for Fault {
 impl<'a> Cold<'a> {
     pub(super) fn new(segments: &'a Segments, partition: PartitionId, at: &[Location]) -> Self {
         Self { segments, partition, snapshot: segments.snapshot(partition, at), open: None }
+    }
+
+    /// With the sealed segment that has it all.
+    pub(super) fn with(self, open: Open) -> Self {
+        Self { open: Some(open), ..self }
     }
 
     /// Visits places of the batch's run number `index`, all in the frame `lsn`.

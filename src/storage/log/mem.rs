@@ -179,4 +179,14 @@ impl LogReader for Frames {
             }
         }
     }
+
+    fn read_near_all(
+        &self,
+        partition: PartitionId,
+        at: &[Location],
+        visit: &mut dyn FnMut(Result<EntryView<'_>, ReadError>),
+    ) -> bool {
+        self.read_all(partition, at, visit);
+        true
+    }
 }

@@ -18,6 +18,15 @@ pub trait LogReader: Send + Sync + 'static {
         visit: &mut dyn FnMut(Result<EntryView<'_>, ReadError>),
     );
 
+    /// As [`LogReader::read_all`] when that needs no disk, because the system has what the places are in in memory. False
+    /// otherwise, and `visit` was not called. For a few places at a time; not for a partition's thread.
+    fn read_near_all(
+        &self,
+        partition: PartitionId,
+        at: &[Location],
+        visit: &mut dyn FnMut(Result<EntryView<'_>, ReadError>),
+    ) -> bool;
+
     /// The one entry, if it is in memory, as [`LogReader::read_hot_all`].
     fn read_hot(&self, partition: PartitionId, at: Location) -> Option<StoredEntry> {
         let mut found = None;

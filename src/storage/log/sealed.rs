@@ -4,6 +4,7 @@
 
 use super::{
     block::{BLOCK_HEADER_BYTES, BlockHeader},
+    cold::Open,
     frame::{self, Depth},
     heads,
     layout::PAGE_BYTES,
@@ -114,7 +115,7 @@ impl Sealed {
     }
 
     /// Where the frames stand, and the whole file. None when the segment has been retired.
-    pub(super) fn open(&self, io: &dyn Io, dir: &Path) -> io::Result<Option<(Arc<Table>, Map)>> {
+    pub(super) fn open(&self, io: &dyn Io, dir: &Path) -> io::Result<Option<Open>> {
         let mut state = self.lock();
         if state.retired {
             return Ok(None);
@@ -126,7 +127,13 @@ impl Sealed {
         };
         state.mapped = map.watch();
         state.map = Some(map.clone());
-        Ok(Some((table, map)))
+        Ok(Some(Open { table, map }))
+    }
+
+    /// As [`Sealed::open`] when nothing has to be read for it, and nobody waited for.
+    pub(super) fn at_hand(&self) -> Option<Open> {
+        let state = self.state.try_lock().ok()?;
+        Some(Open { table: Arc::clone(state.table.as_ref()?), map: state.map.clone()? })
     }
 
     /// Lets go of the map and the table; readers' slices stay good.

@@ -12,7 +12,7 @@ use super::{
     sealed::Sealed,
     segment::table_path,
     spare::Spare,
-    table::Table,
+    table::{Place, Table},
 };
 use crate::{
     base::id::{Location, Lsn, PartitionId},
@@ -197,8 +197,19 @@ impl Segments {
     ) -> io::Result<Option<Open>> {
         let Some(segment) = self.holder(sealed, partition, lsn)? else { return Ok(None) };
         self.touch(segment);
-        let open = segment.open(&*self.pool.io, &self.pool.dir)?;
-        Ok(open.map(|(table, map)| Open { table, map }))
+        segment.open(&*self.pool.io, &self.pool.dir)
+    }
+
+    /// The segment that has all these places, if it is open and they are in memory.
+    fn near(&self, partition: PartitionId, at: &[Location]) -> Option<Open> {
+        let first = at.first()?;
+        let has_first = |open: &Open| matches!(open.table.find(partition, first.lsn), Place::At(_));
+        let found = {
+            let open = lock(&self.open);
+            let mut at_hand = open.iter().rev().filter_map(|segment| segment.at_hand());
+            at_hand.find(has_first)
+        };
+        found.filter(|open| open.has_in_memory(partition, at))
     }
 
     pub(super) fn is_trimmed(&self, partition: PartitionId, lsn: Lsn) -> bool {
@@ -329,5 +340,19 @@ impl LogReader for Segments {
                 }
             }
         }
+    }
+
+    fn read_near_all(
+        &self,
+        partition: PartitionId,
+        at: &[Location],
+        visit: &mut dyn FnMut(Result<EntryView<'_>, ReadError>),
+    ) -> bool {
+        let Some(open) = self.near(partition, at) else { return false };
+        let mut cold = Cold::new(self, partition, at).with(open);
+        for (index, (lsn, run)) in runs(at).enumerate() {
+            cold.read(index, lsn, run, visit);
+        }
+        true
     }
 }

@@ -51,6 +51,13 @@ fn hot_batch(reader: &dyn LogReader, at: &[Location]) -> Vec<Option<StoredEntry>
     entries
 }
 
+fn near_batch(reader: &dyn LogReader, at: &[Location]) -> Option<Vec<Result<StoredEntry, ReadError>>> {
+    let mut entries = Vec::new();
+    let was_near = reader.read_near_all(P, at, &mut |entry| entries.push(entry.map(|entry| entry.to_stored())));
+    assert!(was_near || entries.is_empty());
+    was_near.then_some(entries)
+}
+
 /// Orders in which places may be asked for: as they stand, backwards, and with their frames mixed.
 fn orders(places: &[Location]) -> Vec<Vec<Location>> {
     let backwards = places.iter().rev().copied().collect();
@@ -62,6 +69,9 @@ fn orders(places: &[Location]) -> Vec<Vec<Location>> {
 fn assert_same(reader: &dyn LogReader, at: &[Location]) {
     let alone: Vec<_> = at.iter().map(|at| reader.read(P, *at)).collect();
     assert_eq!(batch(reader, at), alone);
+    if let Some(near) = near_batch(reader, at) {
+        assert_eq!(near, alone);
+    }
     let alone: Vec<_> = at.iter().map(|at| reader.read_hot(P, *at)).collect();
     assert_eq!(hot_batch(reader, at), alone);
 }
@@ -107,6 +117,34 @@ fn assert_batches(reader: &dyn LogReader, places: &[Location]) {
         assert_same(reader, &at);
     }
     assert_same(reader, &with_odd_places(places));
+}
+
+#[test]
+fn only_what_is_open_and_in_memory_is_near() {
+    for place in [Place::simulated(), Place::real()] {
+        let options = LogOptions { open_segments_max: 2, ..LogOptions::small() };
+        let opened = place.open(&options);
+        let mut writer = opened.log.acquire(P).unwrap();
+        let places: Vec<_> = (0..80).map(|_| append(&opened, &mut *writer)).collect();
+        let reader = opened.log.reader();
+        let (first, last) = (&places[0][..], &places[79][..]);
+        assert_eq!(near_batch(&*reader, first), None, "not open yet");
+        let read = batch(&*reader, first);
+        assert_eq!(near_batch(&*reader, first), Some(read));
+        assert_eq!(near_batch(&*reader, last), None, "the active segment has no map");
+        assert_eq!(near_batch(&*reader, &[first, last].concat()), None);
+        assert_eq!(near_batch(&*reader, &with_odd_places(first)), None);
+        assert_eq!(near_batch(&*reader, &[]), None);
+        for others in &places[20..60] {
+            assert!(batch(&*reader, others).iter().all(Result::is_ok));
+        }
+        assert_eq!(near_batch(&*reader, first), None, "closed for those that were read since");
+        let read = batch(&*reader, first);
+        assert_eq!(near_batch(&*reader, first), Some(read), "open again");
+        writer.trim(Lsn(60));
+        while opened.log.step() {}
+        assert_eq!(near_batch(&*reader, first), None, "gone");
+    }
 }
 
 #[test]

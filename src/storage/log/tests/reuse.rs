@@ -97,7 +97,7 @@ fn a_file_is_not_used_again_while_a_slice_of_an_earlier_map_lives() {
     let (dir, seq) = (Path::new("/data/wal"), opened.log.inner.segments.sealed_seqs()[0]);
     for keeps_slice in [true, false] {
         let segment = Sealed::unknown(seq);
-        let (_, map) = segment.open(&disk, dir).unwrap().unwrap();
+        let map = segment.open(&disk, dir).unwrap().unwrap().map;
         let slice = keeps_slice.then(|| map.slice(0..10));
         drop(map);
         segment.close();
