@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clients/aws"))
@@ -218,28 +219,29 @@ def main():
     parser.add_argument("--only", choices=["tmpfs", "ext4"])
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
-    passed, failed, left_out = 0, 0, []
+    passed, failed, left_out = [], 0, []
 
     def report(line):
-        nonlocal passed
-        passed += 1
+        passed.append(line)
         print(line, flush=True)
 
     kinds = [arguments.only] if arguments.only else ["tmpfs", "ext4"]
-    for kind in kinds:
-        try:
-            trial(kind, arguments, report)
-        except NotHere as why:
+    # Both at once: each mostly waits for its disk.
+    with ThreadPoolExecutor(len(kinds)) as pool:
+        trials = {kind: pool.submit(trial, kind, arguments, report) for kind in kinds}
+    for kind, ended in trials.items():
+        error = ended.exception()
+        if isinstance(error, NotHere):
             left_out.append(kind)
-            print(f"!!!! {kind} DID NOT RUN: {why}", flush=True)
-        except Exception as error:  # noqa: BLE001 (whatever it was, it is the run's result)
+            print(f"!!!! {kind} DID NOT RUN: {error}", flush=True)
+        elif error is not None:
             failed += 1
             traceback.print_exception(error)
     for kind in left_out:
         print(f"!!!! NOTHING WAS PROVED ON {kind}: this machine does not let us mount one", flush=True)
     if len(left_out) == len(kinds):
         failed += 1
-    print(f"{passed} passed, {failed} failed")
+    print(f"{len(passed)} passed, {failed} failed")
     return failed
 
 
