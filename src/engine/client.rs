@@ -296,6 +296,11 @@ impl Engine {
         self.0.status()
     }
 
+    /// Blocks of the log made durable so far.
+    pub fn log_blocks(&self) -> u64 {
+        self.0.log_blocks()
+    }
+
     /// Writes a checkpoint and ends every thread; calls are refused from now on. Blocks: not for async workers.
     pub fn close(&self) {
         self.0.close();

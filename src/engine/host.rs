@@ -186,9 +186,13 @@ impl Host {
             recovery: self.recovery.clone(),
             disk_used_bytes: space.total.saturating_sub(space.free),
             disk_free_bytes: space.free,
-            log_blocks: self.log.position().durable_seq,
+            log_blocks: self.log_blocks(),
             alarms: self.alarms.names(),
         }
+    }
+
+    pub(super) fn log_blocks(&self) -> u64 {
+        self.log.position().durable_seq
     }
 
     /// Waits until everything that the start put off is read.

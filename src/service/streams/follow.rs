@@ -3,6 +3,7 @@
 pub use super::plan::Beginning;
 use super::{
     fault::StreamFault,
+    pace::Pace,
     plan::{self, Plan},
     read::lost,
     readers::{Place, Readers},
@@ -29,6 +30,8 @@ use tokio::time::{Instant, sleep_until};
 const RECORDS: usize = 1000;
 /// Bytes of one event. Larger ones bring no more throughput.
 const BYTES: usize = 128 << 10;
+/// Who is further behind replays, and may have to wait for those who do not.
+const REPLAY_BEHIND: Duration = Duration::from_secs(10);
 /// A shard without records says that it is there after this long, and up to this much later and as much again, by chance.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 
@@ -105,6 +108,7 @@ pub struct FollowSession {
     heard: BTreeMap<ShardId, Heard>,
     out: VecDeque<Event>,
     heartbeat_at: Instant,
+    pace: Pace,
     is_over: bool,
 }
 
@@ -135,6 +139,7 @@ impl Broker {
             heard: BTreeMap::new(),
             out: VecDeque::new(),
             heartbeat_at: Instant::now() + heartbeat_wait(self),
+            pace: Pace::default(),
             is_over: false,
         };
         session.begin(places);
@@ -241,21 +246,22 @@ impl FollowSession {
             self.begin(next);
             return Ok(());
         }
-        match batch.ended {
-            Some(children) => self.end(shard, children).await,
-            None if batch.behind.is_some() => {
-                self.readers.read(place);
-                Ok(())
-            }
-            None => {
-                let until = match self.until {
-                    Until::Time(moment) => Some(moment),
-                    Until::Never | Until::Tail | Until::Number(_) | Until::Records(_) => None,
-                };
-                self.readers.wait(place, until);
-                Ok(())
-            }
+        if let Some(children) = batch.ended {
+            return self.end(shard, children).await;
         }
+        let Some(arrival) = batch.behind else {
+            let until = match self.until {
+                Until::Time(moment) => Some(moment),
+                Until::Never | Until::Tail | Until::Number(_) | Until::Records(_) => None,
+            };
+            self.readers.wait(place, until);
+            return Ok(());
+        };
+        self.readers.read(place);
+        if self.broker.now().since(arrival) > REPLAY_BEHIND {
+            self.pace.give_way(&self.broker).await;
+        }
+        Ok(())
     }
 
     /// Takes off what is not wanted; whether there was any.

@@ -11,6 +11,7 @@ pub mod follow;
 pub mod groups;
 pub mod join;
 mod membership;
+mod pace;
 mod plan;
 pub mod produce;
 pub mod queue_records;
