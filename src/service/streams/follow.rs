@@ -259,7 +259,7 @@ impl FollowSession {
         };
         self.readers.read(place);
         if self.broker.now().since(arrival) > REPLAY_BEHIND {
-            self.pace.give_way(&self.broker).await;
+            self.pace.give_way(&self.broker, self.heard.len()).await;
         }
         Ok(())
     }

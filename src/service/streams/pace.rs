@@ -23,25 +23,27 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    /// Pauses between two events of a call that follows so many shards.
+    ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub(super) async fn give_way(&mut self, broker: &Broker) {
+    pub(super) async fn give_way(&mut self, broker: &Broker, shards: usize) {
         let blocks = broker.engine.log_blocks();
         if std::mem::replace(&mut self.blocks, blocks) == blocks {
             return;
         }
         let begun = Instant::now();
         tokio::task::yield_now().await;
-        let pause = pause_after(begun.elapsed());
+        let pause = pause_after(begun.elapsed(), shards);
         if !pause.is_zero() {
             sleep(pause).await;
         }
     }
 }
 
-/// How long to pause after such a wait for a turn.
-fn pause_after(wait: Duration) -> Duration {
-    (wait.saturating_sub(PROMPT) * PAUSE_FACTOR).min(PAUSE_MAX)
+/// How long to pause after such a wait for a turn: who follows many shards gets as much of each as who follows one.
+fn pause_after(wait: Duration, shards: usize) -> Duration {
+    (wait.saturating_sub(PROMPT) * PAUSE_FACTOR).min(PAUSE_MAX) / u32::try_from(shards.max(1)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -52,7 +54,9 @@ mod tests {
     fn a_pause_follows_the_wait_for_a_turn_and_ends() {
         let cases = [(0, 0), (50, 0), (60, 2560), (150, 25_600), (400, 60_000), (u64::MAX / 2, 60_000)];
         for (wait, pause) in cases {
-            assert_eq!(pause_after(Duration::from_micros(wait)), Duration::from_micros(pause), "{wait}");
+            assert_eq!(pause_after(Duration::from_micros(wait), 1), Duration::from_micros(pause), "{wait}");
         }
+        assert_eq!(pause_after(PAUSE_MAX, 60), Duration::from_millis(1));
+        assert_eq!(pause_after(PAUSE_MAX, 0), PAUSE_MAX);
     }
 }
